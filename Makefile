@@ -157,14 +157,14 @@ clients: tools        ## Drive real clients, print the grid of docs/en/clients.m
 	@SECURITY="$(SECURITY)" tests/clients/run.sh $(CLIENTS)
 
 torture: tools        ## Kill, damage, starve and flood the broker, count what is lost (PARTS="kill fuzz" chooses, SEED=, LONG=1, HOURS=)
-	@command -v strace prlimit >/dev/null || { \
-		echo "make torture needs strace and prlimit, for example: apt-get install strace util-linux" >&2; exit 1; }
+	@for tool in strace prlimit ip tc; do command -v $$tool >/dev/null || { \
+		echo "make torture needs $$tool, for example: apt-get install strace util-linux iproute2" >&2; exit 1; }; done
 	@echo "Building the broker and its tortures; the first time takes a minute or two."
 	@cargo build --quiet --release --package transferto --package torture
 	@SEED="$(SEED)" LONG="$(LONG)" HOURS="$(HOURS)" ./target/release/torture $(PARTS)
 	@$(if $(PARTS),,$(MAKE) --no-print-directory sabotage)
 
-sabotage: tools       ## Show that the tortures notice a broker that acknowledges early or skips an fsync (part of make torture)
+sabotage: tools       ## Show that the tortures notice a broker that acknowledges early, skips an fsync or commits alone (part of make torture)
 	@echo "Building a broker that is broken on purpose, in target/sabotage."
 	@RUSTFLAGS="--cfg sabotage" cargo build --quiet --package transferto --target-dir target/sabotage
 	@cargo build --quiet --release --package torture
@@ -176,7 +176,7 @@ installation: tools   ## Install the binary from a clean clone by the steps of d
 bench: tools          ## Measure beside a bare sendfile loop, nginx and Kafka (EXPERIMENTS="catch-up produce", ROUNDS=, SHORT=1, LONG=1, WRITE=1)
 	@echo "Building the broker and what measures it; the first time takes a minute or two."
 	@cargo build --quiet --release --package transferto --package bench
-	@echo "$(if $(EXPERIMENTS),,All experiments take about $(if $(SHORT),five,twenty) minutes on two cores. )Leave the machine alone meanwhile."
+	@echo "$(if $(EXPERIMENTS),,All experiments take about $(if $(SHORT),eight,thirty) minutes on two cores. )Leave the machine alone meanwhile."
 	@ROUNDS="$(ROUNDS)" SHORT="$(SHORT)" LONG="$(LONG)" HOURS="$(HOURS)" WRITE="$(WRITE)" ./target/release/bench $(EXPERIMENTS)
 
 lab: tools            ## Send a file in each way, from read and write to sendfile: what each costs (EXPERIMENTS=files, ROUNDS=, SHORT=1, WRITE=1)

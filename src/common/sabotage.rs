@@ -14,13 +14,18 @@ use log::warn;
 /// How long an append that was acknowledged early takes to reach its file.
 const LATE: Duration = Duration::from_millis(50);
 
-/// How to break: `acknowledge-early` or `skip-fsync`; nothing breaks without it.
+/// How to break: `acknowledge-early`, `skip-fsync` or `commit-alone`; nothing breaks without it.
 static SABOTAGE: LazyLock<String> =
     LazyLock::new(|| env::var("TRANSFERTO_SABOTAGE").unwrap_or_default());
 
 /// Whether a log is said to be durable without a sync.
 pub fn skips_fsync() -> bool {
     *SABOTAGE == "skip-fsync"
+}
+
+/// Whether a leader commits what no follower has.
+pub fn commits_alone() -> bool {
+    *SABOTAGE == "commit-alone"
 }
 
 /// Whether an append is said to be done now and is done later.

@@ -75,29 +75,6 @@ pub(super) fn contradictions(config: &KafkaConfig, given: &[Property]) -> Vec<Co
     found.chain(scram_without_users(config)).collect()
 }
 
-/// What a broker of a cluster will do, and its user should know: a sentence each.
-pub(super) fn warnings(config: &KafkaConfig) -> Vec<String> {
-    if !config.joins_a_cluster() {
-        return Vec::new();
-    }
-    let groups = config.offsets_topic_replication_factor;
-    let topics = config.default_replication_factor;
-    let of_groups = (groups > 1).then(|| {
-        format!(
-            "`offsets.topic.replication.factor` is {groups}, and this version does not copy partitions \
-             between brokers yet: if this broker has the topic of the groups made, no consumer can \
-             commit; set it to 1"
-        )
-    });
-    let of_topics = (topics > 1).then(|| {
-        format!(
-            "`default.replication.factor` is {topics}, and this version does not copy partitions between \
-             brokers yet: what is produced to topics that this broker has made stays unread; set it to 1"
-        )
-    });
-    of_groups.into_iter().chain(of_topics).collect()
-}
-
 fn too_many_replicas(config: &KafkaConfig) -> Option<Contradiction> {
     let factor = config.default_replication_factor;
     let why = "must be 1, because this broker is alone";
@@ -338,17 +315,9 @@ mod tests {
     }
 
     #[test]
-    fn more_copies_than_this_version_makes_are_warned_of() {
-        let one = with("offsets.topic.replication.factor=1");
-        assert!(warnings_of(&one).is_empty(), "{:?}", warnings_of(&one));
-        let warnings = warnings_of(&with("default.replication.factor=2"));
-        assert!(warnings[0].contains("`offsets.topic.replication.factor` is 3"), "{warnings:?}");
-        assert!(warnings[1].contains("`default.replication.factor` is 2"), "{warnings:?}");
-    }
-
-    #[test]
     fn topics_of_a_cluster_may_have_several_replicas() {
-        let config = read_properties(&with("default.replication.factor=3"), &[]).unwrap();
-        assert_eq!(config.default_replication_factor, 3);
+        let three = with("default.replication.factor=3");
+        assert_eq!(read_properties(&three, &[]).unwrap().default_replication_factor, 3);
+        assert!(warnings_of(&three).is_empty(), "{:?}", warnings_of(&three));
     }
 }

@@ -130,7 +130,6 @@ fn read(mut given: Vec<Property>, overrides: &[(String, String)]) -> Reading {
     ignored.leave_out_controllers(&mut config);
     let warnings = passed_over(&given).into_iter().chain(ignored.sentence());
     let warnings = warnings.chain(too_few_replicas(&config, &given));
-    let warnings = warnings.chain(cluster_membership::warnings(&config));
     let warnings = warnings.chain(listener_security::warnings(&config, &given));
     let warnings = warnings.chain(lessons::warnings(&config, &given)).collect();
     Reading { config: if errors.is_empty() { Ok(config) } else { Err(errors) }, warnings }

@@ -661,9 +661,8 @@ settings! {
         offsets_topic_segment_bytes: i32,
             "offsets.topic.segment.bytes" = "104857600", Allowed::AtLeast(MESSAGE_SIZE_MIN_BYTES), High;
         /// Copies of that topic. A broker without `process.roles=broker` is alone, and makes one
-        /// whatever the number is, as Kafka 0.9 did with too few brokers. In a cluster set it to 1:
-        /// this version does not copy partitions between brokers yet, so with more copies every commit
-        /// would wait in vain for the others, and fail after `offsets.commit.timeout.ms`.
+        /// whatever the number is, as Kafka 0.9 did with too few brokers. In a cluster it is created
+        /// once there are as many brokers as copies; until then no consumer finds its coordinator.
         offsets_topic_replication_factor: i16,
             "offsets.topic.replication.factor" = "3", Allowed::AtLeast(1), High;
         /// How long offsets outlive the last member of their group, in minutes. Kafka 0.9 kept them

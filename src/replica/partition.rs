@@ -7,6 +7,8 @@ use log::{Level, log};
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::lock::{read_locked, write_locked};
 use crate::common::log_limit::{LogKind, limited};
+#[cfg(sabotage)]
+use crate::common::sabotage;
 use crate::common::text::counted;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset};
@@ -607,6 +609,10 @@ impl Partition {
                     candidate = known.log_end_offset;
                 }
             }
+        }
+        #[cfg(sabotage)]
+        if sabotage::commits_alone() {
+            candidate = end;
         }
         replica.maybe_increment_high_watermark(candidate)
         // ANCHOR_END: leader_high_watermark

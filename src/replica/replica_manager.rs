@@ -46,9 +46,10 @@ use crate::storage::log::log_append::LogAppendInfo;
 
 /// The file in each log directory that holds the high watermarks.
 pub const HIGH_WATERMARK_FILENAME: &str = "replication-offset-checkpoint";
-/// The advice when that file cannot be read: the only replica is in sync with itself.
+/// The advice when that file cannot be read. Alone, the only replica is in sync with itself; in a cluster leaders
+/// hear from their followers what those have, and followers from their leaders what is committed.
 const HIGH_WATERMARK_REMEDY: &str =
-    "move it away: nothing is lost, it is written anew from the ends of the logs";
+    "move it away: nothing is lost, it is written anew by what the replicas in sync have";
 
 /// The parameters of an append as a whole.
 #[derive(Clone, Copy, Debug)]

@@ -278,7 +278,7 @@ fn schedule_high_watermark_checkpoints(
     let replica_manager = Arc::clone(replica_manager);
     let checkpoint = move || {
         if let Err(error) = replica_manager.checkpoint_high_watermarks() {
-            // Nothing is lost by it: at the next start the only replica is in sync with itself.
+            // Nothing is lost by it: the watermark rises again to what the replicas in sync have.
             error!("cannot write the high watermarks: {error}");
         }
     };

@@ -25,6 +25,8 @@ run_cluster() {
     require_java
     fetch_kafka
     local ports=("$(free_port)" "$(free_port)" "$(free_port)" "$(free_port)")
+    # On topics that the clients create themselves; the controller's default is the same.
+    export REPLICATION_FACTOR=3
     export ADDRESS_PLAINTEXT=127.0.0.1:${ports[1]},127.0.0.1:${ports[2]},127.0.0.1:${ports[3]}
     enter_way plaintext
     cluster_start "${ports[@]}"
@@ -91,6 +93,7 @@ check_cluster() {
     cd "$RUN_DIR"
     step "stops in order after all of it" cluster_stops
     step "nothing panicked" no_broker_panicked
+    step "the replicas hold the same bytes" python3 "$here/replicas.py" "$CLUSTER_DIR"
 }
 
 cluster_stops() {

@@ -85,7 +85,7 @@ controller.listener.names=CONTROLLER
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
 listeners=PLAINTEXT://127.0.0.1:$(port_of "$1")
 log.dirs=$CLUSTER_DIR/broker-$1
-offsets.topic.replication.factor=1
+offsets.topic.replication.factor=3
 group.initial.rebalance.delay.ms=0
 EOF
 }

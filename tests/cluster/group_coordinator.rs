@@ -5,12 +5,15 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 
 use support::broker::Broker;
-use support::client::Client;
+use support::client::{Client, fetch_request};
 use support::temp::TempDir;
 use support::wait::{PATIENCE, wait_until};
 use transferto::common::errors::Errors;
 use transferto::common::topic_partition::TopicAndPartition;
+use transferto::common::units::Offset;
+use transferto::coordinator::group_store::Store;
 use transferto::image::records::broker_records::RegisterBrokerRecord;
+use transferto::image::records::config_records::{ConfigRecord, TOPIC};
 use transferto::image::records::metadata_record::{MetadataRecord, RecordAndVersion};
 use transferto::image::records::topic_records::{
     PartitionChangeRecord, PartitionRecord, RemoveTopicRecord, TopicRecord,
@@ -18,6 +21,7 @@ use transferto::image::records::topic_records::{
 use transferto::image::topic_image::NO_LEADER;
 use transferto::protocol::describe_groups::DescribeGroupsRequest;
 use transferto::protocol::find_coordinator::{FindCoordinatorRequest, FindCoordinatorResponse};
+use transferto::protocol::header::RequestHeader;
 use transferto::protocol::heartbeat::HeartbeatRequest;
 use transferto::protocol::list_groups::ListGroupsRequest;
 use transferto::protocol::offset_commit::{
@@ -26,6 +30,7 @@ use transferto::protocol::offset_commit::{
 use transferto::protocol::offset_fetch::{OffsetFetchRequest, OffsetFetchRequestTopic};
 use transferto::protocol::request::{RequestBody, ResponseBody};
 use transferto::protocol::wire::uuid::Uuid;
+use transferto::replica::partition::Partition;
 
 use crate::broker_server::{controller_with, start_in};
 use crate::images::{changed, of_listeners, topic_id};
@@ -93,12 +98,12 @@ pub(crate) fn find(client: &mut Client, group: &str) -> FindCoordinatorResponse 
     }
 }
 
-pub(crate) fn commit(client: &mut Client, group: &str, offset: i64) -> i16 {
+fn commit_request(group: &str, offset: i64) -> RequestBody {
     let partition = OffsetCommitRequestPartition {
         committed_offset: offset,
         ..OffsetCommitRequestPartition::default()
     };
-    let request = OffsetCommitRequest {
+    RequestBody::OffsetCommit(OffsetCommitRequest {
         group_id: group.to_string(),
         generation_id: -1,
         topics: vec![OffsetCommitRequestTopic {
@@ -106,8 +111,16 @@ pub(crate) fn commit(client: &mut Client, group: &str, offset: i64) -> i16 {
             partitions: vec![partition],
         }],
         ..OffsetCommitRequest::default()
-    };
-    match client.call(7, &RequestBody::OffsetCommit(request), &[]).0 {
+    })
+}
+
+/// Sends it, and does not wait for the answer.
+fn send_commit(client: &mut Client, group: &str, offset: i64) -> RequestHeader {
+    client.send(7, &commit_request(group, offset), &[])
+}
+
+pub(crate) fn commit(client: &mut Client, group: &str, offset: i64) -> i16 {
+    match client.call(7, &commit_request(group, offset), &[]).0 {
         ResponseBody::OffsetCommit(it) => it.topics[0].partitions[0].error_code,
         other => panic!("{other:?}"),
     }
@@ -279,4 +292,146 @@ fn a_stop_does_not_wait_for_replicas_of_what_deleted_topics_leave_to_be_stored()
     let (stopped, stop) = mpsc::channel();
     thread::spawn(move || stopped.send(broker.shutdown().is_ok()));
     assert_eq!(stop.recv_timeout(PATIENCE), Ok(true));
+}
+
+/// The partition of the groups has a replica on the other broker, too, which is in sync.
+fn replicate(controller: &ScriptedController, broker: &Broker) -> Arc<Partition> {
+    let both = Some(vec![BROKER_ID, OTHER_ID]);
+    let (replicas, isr) = (both.clone(), both);
+    let change = PartitionChangeRecord { replicas, isr, ..changed(topic_id(1), OURS_AT) };
+    append(controller, &[MetadataRecord::PartitionChange(change)]);
+    let key = TopicAndPartition::new("__consumer_offsets", OURS_AT);
+    let partition = broker.server().replica_manager().local_logs().get_partition(&key).unwrap();
+    wait_until("the other replica", || partition.state().in_sync_replicas() == 2);
+    partition
+}
+
+/// The other broker fetches from this offset on: it has everything below.
+fn fetch_as_follower(client: &mut Client, offset: Offset) {
+    let mut request = fetch_request("__consumer_offsets", OURS_AT, offset.0);
+    (request.replica_id, request.max_wait_ms) = (OTHER_ID, 0);
+    let fetched = client.fetch_with(12, request).remove(0);
+    assert_eq!(fetched.error, 0);
+}
+
+#[test]
+fn a_commit_is_seen_and_answered_when_all_replicas_in_sync_have_it() {
+    let controller = start_controller();
+    let (broker, mut client) = start_new(&controller);
+    let partition = replicate(&controller, &broker);
+    let end = || partition.local_replica().log.log_end_offset();
+    let before = end();
+    let mut of_consumer = broker.connect();
+    let consumer = thread::spawn(move || commit(&mut of_consumer, OURS, 5));
+    wait_until("the record", || end() > before);
+    assert_eq!(committed(&mut client, OURS), (0, -1), "a broker that fails now may take it along");
+    fetch_as_follower(&mut client, end());
+    assert_eq!(consumer.join().unwrap(), 0);
+    assert_eq!(committed(&mut client, OURS), (0, 5));
+    broker.shutdown().unwrap();
+}
+
+/// With one append after another, the last of these would wait for as many fetches as there are consumers.
+#[test]
+fn however_many_commits_wait_for_the_replicas_two_fetches_answer_them() {
+    const CONSUMERS: usize = 20;
+    let controller = start_controller();
+    let (broker, mut client) = start_new(&controller);
+    let partition = replicate(&controller, &broker);
+    let end = || partition.local_replica().log.log_end_offset();
+    let before = end();
+    let mut consumers: Vec<_> = (0..CONSUMERS).map(|_| broker.connect()).collect();
+    let mut commits = vec![send_commit(&mut consumers[0], OURS, 5)];
+    wait_until("the first record", || end() > before);
+    // Each commit that waits holds as much memory as the next.
+    let memory = broker.server().group_coordinator().manager().memory();
+    let of_first_bytes = memory.held_bytes();
+    commits.push(send_commit(&mut consumers[1], OURS, 5));
+    wait_until("the second", || memory.held_bytes() > of_first_bytes);
+    let of_each_bytes = memory.held_bytes() - of_first_bytes;
+    commits.extend(consumers[2..].iter_mut().map(|it| send_commit(it, OURS, 5)));
+    let of_all_bytes = of_first_bytes + (CONSUMERS - 1) * of_each_bytes;
+    wait_until("the others", || memory.held_bytes() == of_all_bytes);
+    let first = end();
+    assert_eq!(first, before.next(), "they wait behind the first");
+    fetch_as_follower(&mut client, first);
+    wait_until("the batch of the others", || end() > first);
+    assert_eq!(end().0 - before.0, CONSUMERS as i64);
+    fetch_as_follower(&mut client, end());
+    for (consumer, header) in consumers.iter_mut().zip(&commits) {
+        let ResponseBody::OffsetCommit(it) = consumer.receive(header).0 else { panic!("a commit") };
+        assert_eq!(it.topics[0].partitions[0].error_code, 0);
+    }
+    broker.shutdown().unwrap();
+}
+
+#[test]
+fn too_few_replicas_in_sync_make_the_coordinator_not_available_to_a_commit() {
+    let controller = start_controller();
+    let (broker, mut client) = start_new(&controller);
+    let partition = replicate(&controller, &broker);
+    let name = "min.insync.replicas".to_string();
+    let config = ConfigRecord {
+        resource_type: TOPIC,
+        resource_name: "__consumer_offsets".to_string(),
+        name,
+        value: Some("2".to_string()),
+    };
+    let isr = Some(vec![BROKER_ID]);
+    let change = PartitionChangeRecord { isr, ..changed(topic_id(1), OURS_AT) };
+    append(&controller, &[MetadataRecord::Config(config)]);
+    let log = &partition.local_replica().log;
+    wait_until("the setting", || log.config().min_in_sync_replicas == 2);
+    append(&controller, &[MetadataRecord::PartitionChange(change)]);
+    wait_until("the change", || partition.state().in_sync_replicas() == 1);
+    let end = partition.local_replica().log.log_end_offset();
+    assert_eq!(commit(&mut client, OURS, 5), NOT_AVAILABLE);
+    assert_eq!(partition.local_replica().log.log_end_offset(), end, "nothing is appended");
+    assert_eq!(committed(&mut client, OURS), (0, -1));
+    broker.shutdown().unwrap();
+}
+
+/// A leader that loses the partition does not know what becomes of the commit.
+#[test]
+fn a_commit_that_waits_for_replicas_when_another_broker_is_elected_has_to_be_made_there() {
+    let controller = start_controller();
+    let (broker, mut client) = start_new(&controller);
+    let partition = replicate(&controller, &broker);
+    let end = || partition.local_replica().log.log_end_offset();
+    let before = end();
+    let mut of_consumer = broker.connect();
+    let consumer = thread::spawn(move || commit(&mut of_consumer, OURS, 5));
+    wait_until("the record", || end() > before);
+    lead(&controller, OTHER_ID);
+    assert_eq!(consumer.join().unwrap(), NOT_COORDINATOR);
+    assert_eq!(committed(&mut client, OURS).0, NOT_COORDINATOR);
+    broker.shutdown().unwrap();
+}
+
+/// A thread may be late with a store by a whole resignation and election.
+#[test]
+fn a_store_that_comes_late_does_not_land_behind_what_was_stored_since() {
+    let controller = start_controller();
+    let (broker, mut client) = start_new(&controller);
+    assert_eq!(commit(&mut client, OURS, 5), 0);
+    let manager = broker.server().group_coordinator().manager();
+    let late = manager.get_group(OURS).unwrap();
+    lead(&controller, NO_LEADER);
+    wait_for_coordinator(&mut client, NOT_AVAILABLE);
+    lead(&controller, BROKER_ID);
+    wait_for_coordinator(&mut client, 0);
+    assert_eq!(commit(&mut client, OURS, 7), 0);
+
+    let key = TopicAndPartition::new("__consumer_offsets", OURS_AT);
+    let partition = broker.server().replica_manager().local_logs().get_partition(&key).unwrap();
+    let end = partition.local_replica().log.log_end_offset();
+    let (sender, stored) = mpsc::channel();
+    let removal =
+        Store::RemoveOffsets { keys: vec![TopicAndPartition::new("post", 0)], callback: None };
+    let callback = Box::new(move |it| sender.send(it).unwrap());
+    manager.append(&late, &removal, callback);
+    assert_eq!(stored.recv().unwrap(), Err(Errors::NotCoordinator));
+    assert_eq!(partition.local_replica().log.log_end_offset(), end);
+    assert_eq!(committed(&mut client, OURS), (0, 7));
+    broker.shutdown().unwrap();
 }

@@ -5,12 +5,15 @@
 mod images;
 mod scripted_controller;
 mod scripted_log;
+mod alter_partition_rules;
 mod mock_controller_channel;
 mod scene;
 
 mod broker_metadata_publisher;
 mod apache_cluster;
 mod apache_controller;
+mod apache_broker;
+mod replication;
 mod assignments_manager;
 mod broker_registration_tracker;
 pub(crate) mod broker_server;
@@ -18,6 +21,7 @@ mod default_alter_partition_manager;
 mod dead_controllers;
 mod fetch;
 pub(crate) mod group_coordinator;
+mod in_sync_replicas;
 mod kraft_metadata_cache;
 mod partitions_of_others;
 mod recording_fetchers;

@@ -15,6 +15,7 @@ use transferto::image::records::metadata_record::{MetadataRecord, RecordAndVersi
 use transferto::protocol::allocate_producer_ids::{
     AllocateProducerIdsRequest, AllocateProducerIdsResponse,
 };
+use transferto::protocol::alter_partition::{AlterPartitionRequest, AlterPartitionResponse};
 use transferto::protocol::api_versions::{
     ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeature, SupportedFeature,
 };
@@ -43,6 +44,7 @@ use transferto::protocol::wire::types::{Reader, Version, WireType, Writer};
 use transferto::protocol::wire::uuid::Uuid;
 use transferto::raft::snapshot_fetch::METADATA_TOPIC;
 
+use crate::alter_partition_rules::alter_partitions;
 use crate::scripted_log::ScriptedLog;
 
 /// The id of the cluster, unless a test sets another.
@@ -54,10 +56,11 @@ pub(crate) const METADATA_TOPIC_ID: Uuid = Uuid([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
 pub(crate) const NO_OP: [u8; 4] = [1, 20, 0, 0];
 
 /// The APIs of a 4.4.0 controller that are played here, and their versions.
-const SUPPORTED_VERSIONS: [(i16, i16, i16); 9] = [
+const SUPPORTED_VERSIONS: [(i16, i16, i16); 10] = [
     (1, 4, 18),
     (18, 0, 4),
     (19, 2, 7),
+    (56, 2, 3),
     (58, 0, 0),
     (59, 0, 1),
     (60, 0, 2),
@@ -384,6 +387,7 @@ fn answer(frame: &[u8], shared: &Shared) -> Option<Option<Vec<u8>>> {
         23 => answer_to(frame, shared, |_, _: &OffsetForLeaderEpochRequest| Answer::HangUp),
         18 => answer_to(frame, shared, api_versions),
         19 => answer_to(frame, shared, create_topics),
+        56 => answer_to(frame, shared, alter_partition),
         58 => answer_to(frame, shared, envelope),
         59 => answer_to(frame, shared, fetch_snapshot),
         60 => answer_to(frame, shared, describe_cluster),
@@ -695,6 +699,35 @@ fn unfenced(registered: &BrokerRegistrationRequest, broker_epoch: i64) -> Metada
         log_dirs: registered.log_dirs.clone(),
         ..RegisterBrokerRecord::default()
     })
+}
+
+/// Writes what it grants to the log; the answer is on its way before the record is fetched, or after.
+fn alter_partition(
+    shared: &Shared,
+    request: &AlterPartitionRequest,
+) -> Answer<AlterPartitionResponse> {
+    let mut state = shared.locked();
+    let error_code = if !state.is_leader() {
+        41
+    } else if state.broker_epochs.get(&request.broker_id) != Some(&request.broker_epoch) {
+        77
+    } else {
+        0
+    };
+    if error_code != 0 {
+        return Answer::Send(AlterPartitionResponse { error_code, ..Default::default() });
+    }
+    let version = state.finalized_features.iter().find(|(name, _)| name == "metadata.version");
+    let version = version.map_or(7, |(_, level)| *level);
+    let (response, records) = alter_partitions(&state.log.image(), version, request);
+    if !records.is_empty() {
+        let values = records.into_iter().map(|it| RecordAndVersion::from(it).to_bytes());
+        let (epoch, values) = (state.epoch, values.collect::<Vec<_>>());
+        state.log.append(epoch, &values);
+        state.log.high_watermark = state.log.end_offset();
+        shared.changed.notify_all();
+    }
+    Answer::Send(response)
 }
 
 fn allocate_producer_ids(

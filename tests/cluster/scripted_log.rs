@@ -1,7 +1,10 @@
 //! The metadata log of a [`ScriptedController`](crate::scripted_controller::ScriptedController), in memory.
 
+use transferto::image::metadata_image::MetadataImage;
+use transferto::image::records::metadata_record::RecordAndVersion;
 use transferto::message::record_batch::{CONTROL_FLAG, RecordBatch};
 use transferto::message::record_batch_builder::RecordBatchBuilder;
+use transferto::message::records::LogRecord;
 use transferto::raft::raft_listener::SnapshotId;
 
 /// The timestamp of every record, in milliseconds.
@@ -68,6 +71,23 @@ impl ScriptedLog {
             bytes.extend_from_slice(batch);
         }
         bytes
+    }
+
+    /// What the records of the log add up to. The log has no snapshot, and its values are records.
+    pub(crate) fn image(&self) -> MetadataImage {
+        assert!(self.snapshot.is_none(), "what is in a snapshot is not read");
+        let mut image = MetadataImage::default();
+        for batch in self.batches.iter().map(|it| RecordBatch::parse(it).unwrap()) {
+            let replay = &mut |record: &LogRecord<'_>| {
+                if !batch.is_control_batch() {
+                    let read = RecordAndVersion::read(record.value.unwrap()).unwrap();
+                    image.replay(&read.record).unwrap();
+                }
+                Ok(())
+            };
+            batch.for_each_record(replay).unwrap();
+        }
+        image
     }
 
     /// Where a log whose last record before `offset` has `epoch` parts from this one: the epoch up to

@@ -35,9 +35,10 @@ use transferto::storage::log_manager::{LogManager, LogManagerConfig};
 
 use crate::channel::SimulatedChannel;
 use crate::controller::{Controller, TOPIC_ID};
-use crate::fetchers::{Sabotage, SimulatedFetchers};
+use crate::fetchers::SimulatedFetchers;
 use crate::network::{FetchCall, Incarnation};
 use crate::reach::Reach;
+use crate::sabotage::Sabotage;
 use crate::simulation::BROKERS;
 
 /// `replica.lag.time.max.ms`

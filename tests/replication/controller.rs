@@ -1,6 +1,7 @@
 //! The controller of the simulation: a state machine without a clock and without a network. It decides by the
 //! rules of `ReplicationControlManager` and `ClusterControlManager`, and writes records as these do.
 
+use crate::sabotage::Sabotage;
 use transferto::common::errors::Errors;
 use transferto::common::topic_partition::TopicAndPartition;
 use transferto::common::units::LeaderEpoch;
@@ -36,14 +37,15 @@ pub(crate) struct Rules {
 /// The controller. It never fails: what its own failure does to brokers is that answers are late.
 pub(crate) struct Controller {
     rules: Rules,
+    sabotage: Sabotage,
     /// Of batches of records; the offset of one is its place.
     log: Vec<Vec<MetadataRecord>>,
     image: MetadataImage,
 }
 
 impl Controller {
-    pub(crate) fn new(rules: Rules) -> Self {
-        Self { rules, log: Vec::new(), image: MetadataImage::default() }
+    pub(crate) fn new(rules: Rules, sabotage: Sabotage) -> Self {
+        Self { rules, sabotage, log: Vec::new(), image: MetadataImage::default() }
     }
 
     /// The batch at this offset.
@@ -207,7 +209,11 @@ impl Controller {
     /// The replicas that could take over from the leader.
     pub(crate) fn candidates(&self, key: &TopicAndPartition) -> Vec<i32> {
         let partition = self.partition(key);
-        let others = partition.isr.iter().copied().filter(|it| *it != partition.leader);
+        let eligible = match self.sabotage {
+            Sabotage::ElectOutOfSync => &partition.replicas,
+            _ => &partition.isr,
+        };
+        let others = eligible.iter().copied().filter(|it| *it != partition.leader);
         others.filter(|it| self.is_active(*it)).collect()
     }
 

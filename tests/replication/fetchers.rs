@@ -1,35 +1,42 @@
 //! The fetcher threads of a broker, of which the simulation turns each step.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use transferto::common::errors::Errors;
+use transferto::common::errors::{Errors, KafkaError};
 use transferto::common::time::Time;
 use transferto::common::topic_partition::TopicAndPartition;
 use transferto::common::units::{LeaderEpoch, Offset, Position};
 use transferto::message::message_set::MessageSet;
 use transferto::replica::broker_end_point::BrokerEndPoint;
+use transferto::replica::fetcher::abstract_fetcher_thread::{AbstractFetcherThread, FetcherConfig};
+use transferto::replica::fetcher::failed_partitions::FailedPartitions;
+use transferto::replica::fetcher::fetcher_replicas::FetcherReplicas;
 use transferto::replica::fetcher::leader_end_point::{
     EpochQuestion, FetchedPartition, LeaderEndPoint, ReplicaFetch, ReplicaFetchPartition,
     ReplicaFetched,
 };
-use transferto::replica::fetcher::partition_fetch_state::{PartitionFetchState, ReplicaState};
+use transferto::replica::fetcher::partition_fetch_state::PartitionFetchState;
+use transferto::replica::fetcher::replica_fetcher_thread::ReplicaFetcherThread;
 use transferto::replica::fetcher::replica_fetchers::{InitialFetchState, ReplicaFetchers};
 use transferto::replica::local_logs::LogReadResult;
 use transferto::replica::partition::Partition;
 use transferto::replica::replica_manager::ReplicaManager;
 use transferto::storage::epochs::epoch_entry::{EpochEndOffset, EpochEntry};
+use transferto::storage::log::log_append::LogAppendInfo;
 
 use crate::network::{FetchCall, Incarnation};
 use crate::reach::Reach;
+use crate::sabotage::Sabotage;
 
-/// How the simulation breaks what it is to watch, to show that it would notice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Sabotage {
-    #[default]
-    Nothing,
+/// `replica.fetch.backoff.ms`
+const BACKOFF_MS: i64 = 200;
+
+/// A thread that asks a broker for partitions, and the request that it waits for.
+struct Turned {
+    thread: AbstractFetcherThread,
+    waiting: Option<(u64, ReplicaFetch)>,
 }
 
 pub(crate) struct SimulatedFetchers {
@@ -38,13 +45,10 @@ pub(crate) struct SimulatedFetchers {
     reach: Arc<Reach>,
     time: Arc<dyn Time>,
     sabotage: Sabotage,
-    threads: Mutex<BTreeMap<i32, Thread>>,
-}
-
-struct Thread {
-    leader: SimulatedLeader,
-    states: BTreeMap<TopicAndPartition, PartitionFetchState>,
-    waiting: Option<(u64, ReplicaFetch)>,
+    failed: Arc<FailedPartitions>,
+    /// What the logs could not do.
+    faults: Arc<Mutex<Vec<String>>>,
+    threads: Mutex<BTreeMap<i32, Turned>>,
 }
 
 impl SimulatedFetchers {
@@ -55,109 +59,101 @@ impl SimulatedFetchers {
         time: Arc<dyn Time>,
         sabotage: Sabotage,
     ) -> Arc<Self> {
-        let threads = Mutex::default();
-        Arc::new(Self { this, replica_manager, reach, time, sabotage, threads })
+        let (failed, faults, threads) = (Arc::default(), Arc::default(), Mutex::default());
+        Arc::new(Self { this, replica_manager, reach, time, sabotage, failed, faults, threads })
     }
 
+    /// Half a round of the thread that copies from `leader`: what it asks for. `None` if it waits already, or
+    /// has nothing to ask for.
     pub(crate) fn begin(&self, leader: i32, serial: u64) -> Option<ReplicaFetch> {
         let mut threads = self.threads.lock().unwrap();
-        let thread = threads.get_mut(&leader).filter(|it| it.waiting.is_none())?;
-        let states: Vec<_> = thread.states.iter().map(|(k, s)| (k.clone(), s.clone())).collect();
-        let fetch = thread.leader.build_fetch(&states)?;
-        thread.waiting = Some((serial, fetch.clone()));
+        let turned = threads.get_mut(&leader).filter(|it| it.waiting.is_none())?;
+        turned.thread.maybe_truncate();
+        let fetch = turned.thread.build_fetch()?;
+        turned.waiting = Some((serial, fetch.clone()));
         Some(fetch)
     }
 
-    pub(crate) fn complete(&self, call: FetchCall, fetched: io::Result<ReplicaFetched>) -> String {
+    /// The other half. Returns the offsets at which it goes on, `None` if the thread does not wait for this.
+    pub(crate) fn complete(
+        &self,
+        call: FetchCall,
+        fetched: io::Result<ReplicaFetched>,
+    ) -> Option<String> {
         let mut threads = self.threads.lock().unwrap();
-        let Some(thread) = threads.get_mut(&call.leader) else { return "gone".into() };
-        let Some((_, fetch)) = thread.waiting.take_if(|it| it.0 == call.serial) else {
-            return "late".into();
-        };
-        let Ok(fetched) = fetched else { return "err".into() };
-        let mut text = String::new();
-        for (key, answer) in &fetched.partitions {
-            let Some((_, asked)) = fetch.partitions.iter().find(|it| it.0 == *key) else {
-                continue;
-            };
-            let Some(state) = thread.states.get_mut(key) else { continue };
-            if state.fetch_offset != asked.fetch_offset
-                || state.current_leader_epoch != asked.current_leader_epoch
-            {
-                continue;
-            }
-            let partition = self.replica_manager.local_logs().get_partition(key).unwrap();
-            let replica = partition.local_replica();
-            if answer.error == Errors::OffsetOutOfRange {
-                let epoch = state.current_leader_epoch;
-                let end = replica.log.log_end_offset();
-                let Ok(Ok(latest)) = thread.leader.fetch_latest_offset(key, epoch) else {
-                    continue;
-                };
-                if latest.start_offset < end {
-                    partition.truncate_to(latest.start_offset).unwrap();
-                } else {
-                    let Ok(Ok(earliest)) = thread.leader.fetch_earliest_offset(key, epoch) else {
-                        continue;
-                    };
-                    if earliest.start_offset > end {
-                        partition.truncate_fully_and_start_at(earliest.start_offset).unwrap();
-                    }
-                }
-                state.fetch_offset = replica.log.log_end_offset();
-                state.last_fetched_epoch = replica.log.leader_epochs().latest_epoch();
-                text += &format!(" resets to {}", state.fetch_offset);
-                continue;
-            }
-            if answer.error != Errors::None {
-                text += &format!(" {:?}", answer.error);
-                continue;
-            }
-            if let Some(diverging) = answer.diverging_epoch {
-                let end = replica.log.log_end_offset();
-                let to = match replica.log.end_offset_for_epoch(diverging.leader_epoch) {
-                    None => diverging.end_offset.min(end),
-                    Some(own) if own.leader_epoch != diverging.leader_epoch => {
-                        own.end_offset.min(end)
-                    }
-                    Some(own) => own.end_offset.min(diverging.end_offset).min(end),
-                };
-                partition.truncate_to(to).unwrap();
-                state.fetch_offset = replica.log.log_end_offset();
-                state.last_fetched_epoch = replica.log.leader_epochs().latest_epoch();
-                text += &format!(" truncates to {to}");
-                continue;
-            }
-            let records = &fetched.frame[answer.records.clone()];
-            let appended =
-                partition.append_records_to_follower(records, asked.current_leader_epoch);
-            if let Err(error) = &appended {
-                let (a, b) = (replica.log.log_start_offset(), replica.log.log_end_offset());
-                let batches: Vec<_> = crate::ledger::batches_in(records)
-                    .iter()
-                    .map(|it| (it.base, it.next))
-                    .collect();
-                text += &format!(" fails {error} {a} {b} {batches:?}");
-                continue;
-            }
-            if let Some(info) = appended.unwrap() {
-                state.fetch_offset = info.last_offset.next();
-                state.last_fetched_epoch = replica.log.leader_epochs().latest_epoch();
-                text += &format!(" appends to {}", state.fetch_offset);
-            }
-            replica.update_follower_high_watermark(answer.high_watermark);
-            replica.maybe_increment_log_start_offset(answer.log_start_offset).unwrap();
+        let turned = threads.get_mut(&call.leader)?;
+        let (_, fetch) = turned.waiting.take_if(|(serial, _)| *serial == call.serial)?;
+        if let Ok(fetched) = &fetched {
+            self.maybe_sabotage(fetched);
         }
-        text
+        turned.thread.complete_fetch(&fetch, fetched);
+        let offset = |(key, _): &(TopicAndPartition, _)| match turned.thread.fetch_state(key) {
+            Some(state) => format!("{key} at {}", state.fetch_offset),
+            None => format!("{key} no more"),
+        };
+        Some(fetch.partitions.iter().map(offset).collect::<Vec<_>>().join(", "))
     }
 
+    /// KAFKA-14704, undone.
+    fn maybe_sabotage(&self, fetched: &ReplicaFetched) {
+        if self.sabotage != Sabotage::TakeDivergingHighWatermark {
+            return;
+        }
+        for (key, answer) in
+            fetched.partitions.iter().filter(|(_, it)| it.diverging_epoch.is_some())
+        {
+            if let Some(partition) = self.replica_manager.local_logs().get_partition(key) {
+                partition.local_replica().update_follower_high_watermark(answer.high_watermark);
+            }
+        }
+    }
+
+    /// The requests that wait for their answers.
     pub(crate) fn waiting(&self) -> Vec<FetchCall> {
         let threads = self.threads.lock().unwrap();
-        let call = |(leader, it): (&i32, &Thread)| {
+        let call = |(leader, it): (&i32, &Turned)| {
             let serial = it.waiting.as_ref()?.0;
             Some(FetchCall { follower: self.this, leader: *leader, serial })
         };
         threads.iter().filter_map(call).collect()
+    }
+
+    pub(crate) fn take_fault(&self) -> Option<String> {
+        self.faults.lock().unwrap().pop()
+    }
+
+    fn thread(&self, leader: &BrokerEndPoint) -> AbstractFetcherThread {
+        let simulated = SimulatedLeader {
+            follower: self.this.id,
+            leader: leader.clone(),
+            reach: Arc::clone(&self.reach),
+            replica_manager: Arc::clone(&self.replica_manager),
+            time: Arc::clone(&self.time),
+            sabotage: self.sabotage,
+        };
+        let replicas = WatchedReplicas {
+            replicas: ReplicaFetcherThread::new(Arc::clone(&self.replica_manager)),
+            faults: Arc::clone(&self.faults),
+        };
+        let config = FetcherConfig {
+            name: format!("ReplicaFetcherThread-0-{}", leader.id),
+            backoff_ms: BACKOFF_MS,
+            time: Arc::clone(&self.time),
+            failed: Arc::clone(&self.failed),
+        };
+        AbstractFetcherThread::new(config, Box::new(simulated), Box::new(replicas))
+    }
+
+    /// As 0.9 did: a follower begins at its high watermark, whatever it and its leader have beyond.
+    fn truncated_to_high_watermark(
+        &self,
+        key: &TopicAndPartition,
+        initial: InitialFetchState,
+    ) -> InitialFetchState {
+        let hosted = self.replica_manager.local_logs().get_partition(key).unwrap();
+        let offset = hosted.local_replica().high_watermark().message_offset;
+        hosted.truncate_to(offset).unwrap();
+        InitialFetchState { offset, ..initial }
     }
 }
 
@@ -165,29 +161,16 @@ impl ReplicaFetchers for SimulatedFetchers {
     fn add_fetcher_for_partitions(&self, partitions: Vec<(TopicAndPartition, InitialFetchState)>) {
         let mut threads = self.threads.lock().unwrap();
         for (key, initial) in partitions {
-            let leader = SimulatedLeader {
-                follower: self.this.id,
-                leader: initial.leader.clone(),
-                reach: Arc::clone(&self.reach),
-                replica_manager: Arc::clone(&self.replica_manager),
-                time: Arc::clone(&self.time),
+            let initial = match self.sabotage {
+                Sabotage::TruncateToHighWatermark => {
+                    self.truncated_to_high_watermark(&key, initial)
+                }
+                _ => initial,
             };
-            let thread = threads.entry(initial.leader.id).or_insert_with(|| Thread {
-                leader,
-                states: BTreeMap::new(),
-                waiting: None,
-            });
-            let partition = self.replica_manager.local_logs().get_partition(&key).unwrap();
-            let state = PartitionFetchState {
-                topic_id: initial.topic_id,
-                fetch_offset: initial.offset,
-                lag: None,
-                current_leader_epoch: initial.current_leader_epoch,
-                delayed_until_ms: None,
-                state: ReplicaState::Fetching,
-                last_fetched_epoch: partition.local_replica().log.leader_epochs().latest_epoch(),
-            };
-            thread.states.insert(key, state);
+            let (id, new) = (initial.leader.id, || self.thread(&initial.leader));
+            let turned =
+                threads.entry(id).or_insert_with(|| Turned { thread: new(), waiting: None });
+            turned.thread.add_partitions(vec![(key, initial)]);
         }
     }
 
@@ -195,19 +178,93 @@ impl ReplicaFetchers for SimulatedFetchers {
         &self,
         keys: &[TopicAndPartition],
     ) -> Vec<(TopicAndPartition, PartitionFetchState)> {
-        let mut threads = self.threads.lock().unwrap();
-        for thread in threads.values_mut() {
-            thread.states.retain(|key, _| !keys.contains(key));
-        }
-        Vec::new()
+        let threads = self.threads.lock().unwrap();
+        let removed = threads.values().flat_map(|it| it.thread.remove_partitions(keys)).collect();
+        self.failed.remove(keys);
+        removed
     }
 
     fn shutdown_idle_fetcher_threads(&self) {
-        self.threads.lock().unwrap().retain(|_, it| !it.states.is_empty());
+        self.threads.lock().unwrap().retain(|_, it| it.thread.partition_count() > 0);
     }
 
     fn shutdown(&self) {
         self.threads.lock().unwrap().clear();
+    }
+}
+
+/// The logs of a follower. Nothing that a thread does with them may fail, but for records that have been
+/// overwritten while they were sent.
+struct WatchedReplicas {
+    replicas: ReplicaFetcherThread,
+    faults: Arc<Mutex<Vec<String>>>,
+}
+
+impl WatchedReplicas {
+    fn watch<T>(
+        &self,
+        key: &TopicAndPartition,
+        done: Result<T, KafkaError>,
+    ) -> Result<T, KafkaError> {
+        done.inspect_err(|error| {
+            if error.code() != Errors::CorruptMessage {
+                self.faults.lock().unwrap().push(format!("{key}: {error}"));
+            }
+        })
+    }
+}
+
+impl FetcherReplicas for WatchedReplicas {
+    fn process_partition_data(
+        &mut self,
+        key: &TopicAndPartition,
+        fetch_offset: Offset,
+        leader_epoch: LeaderEpoch,
+        partition: &FetchedPartition,
+        records: &[u8],
+    ) -> Result<Option<LogAppendInfo>, KafkaError> {
+        let replicas = &mut self.replicas;
+        let done =
+            replicas.process_partition_data(key, fetch_offset, leader_epoch, partition, records);
+        self.watch(key, done)
+    }
+
+    fn truncate(&mut self, key: &TopicAndPartition, offset: Offset) -> Result<(), KafkaError> {
+        let done = self.replicas.truncate(key, offset);
+        self.watch(key, done)
+    }
+
+    fn truncate_fully_and_start_at(
+        &mut self,
+        key: &TopicAndPartition,
+        offset: Offset,
+    ) -> Result<(), KafkaError> {
+        let done = self.replicas.truncate_fully_and_start_at(key, offset);
+        self.watch(key, done)
+    }
+
+    fn latest_epoch(&self, key: &TopicAndPartition) -> Result<Option<LeaderEpoch>, KafkaError> {
+        self.replicas.latest_epoch(key)
+    }
+
+    fn log_start_offset(&self, key: &TopicAndPartition) -> Result<Offset, KafkaError> {
+        self.replicas.log_start_offset(key)
+    }
+
+    fn log_end_offset(&self, key: &TopicAndPartition) -> Result<Offset, KafkaError> {
+        self.replicas.log_end_offset(key)
+    }
+
+    fn high_watermark(&self, key: &TopicAndPartition) -> Result<Offset, KafkaError> {
+        self.replicas.high_watermark(key)
+    }
+
+    fn end_offset_for_epoch(
+        &self,
+        key: &TopicAndPartition,
+        epoch: LeaderEpoch,
+    ) -> Result<Option<EpochEndOffset>, KafkaError> {
+        self.replicas.end_offset_for_epoch(key, epoch)
     }
 }
 
@@ -218,6 +275,7 @@ struct SimulatedLeader {
     reach: Arc<Reach>,
     replica_manager: Arc<ReplicaManager>,
     time: Arc<dyn Time>,
+    sabotage: Sabotage,
 }
 
 impl SimulatedLeader {
@@ -258,7 +316,10 @@ impl LeaderEndPoint for SimulatedLeader {
                 topic_id: state.topic_id,
                 current_leader_epoch: state.current_leader_epoch,
                 fetch_offset: state.fetch_offset,
-                last_fetched_epoch: state.last_fetched_epoch,
+                last_fetched_epoch: match self.sabotage {
+                    Sabotage::TruncateToHighWatermark => None,
+                    _ => state.last_fetched_epoch,
+                },
                 log_start_offset: hosted.local_replica().log.log_start_offset(),
                 max_bytes: 1_048_576,
             };

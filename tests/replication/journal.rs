@@ -6,15 +6,21 @@ use std::fmt;
 const EVENTS_MAX: usize = 60;
 
 /// The last events of a simulation.
-#[derive(Default)]
 pub(crate) struct Journal {
     events: VecDeque<String>,
+    events_max: usize,
     noted: usize,
 }
 
 impl Journal {
+    /// Keeps the last 60 events, or all of them.
+    pub(crate) fn new(keeps_all: bool) -> Self {
+        let events_max = if keeps_all { usize::MAX } else { EVENTS_MAX };
+        Self { events: VecDeque::new(), events_max, noted: 0 }
+    }
+
     pub(crate) fn note(&mut self, event: String) {
-        if self.events.len() == EVENTS_MAX {
+        if self.events.len() == self.events_max {
             self.events.pop_front();
         }
         self.events.push_back(event);

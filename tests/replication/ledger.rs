@@ -72,24 +72,16 @@ impl LogView {
         self.check_epochs()
     }
 
-    /// Each batch lies where the epoch cache says that its epoch does. Of what is below its first entry the
-    /// cache knows nothing: after a crash the log may begin there again, though an admin has deleted it.
+    /// Each batch lies where the epoch cache says that its epoch does.
     fn check_epochs(&self) -> Result<(), String> {
         let known = &self.epochs;
-        let Some((_, first)) = known.first() else {
-            return if self.batches.is_empty() {
-                Ok(())
-            } else {
-                Err("it knows no epoch".to_string())
-            };
-        };
-        for batch in self.batches.iter().filter(|it| it.base >= *first) {
+        for batch in &self.batches {
             let epoch = RecordBatch::parse(&batch.bytes).unwrap().partition_leader_epoch();
-            let covering = known.iter().rev().find(|(_, first)| *first <= batch.base);
+            let offset = batch.base.max(self.start);
+            let covering = known.iter().rev().find(|(_, first)| *first <= offset);
             if covering.map(|(it, _)| *it) != Some(epoch) {
-                let base = batch.base;
                 return Err(format!(
-                    "the batch at {base} is of epoch {epoch}, the cache says {known:?}"
+                    "the batch at {offset} is of epoch {epoch}, the cache says {known:?}"
                 ));
             }
         }
@@ -142,8 +134,10 @@ pub(crate) struct Ledger {
 #[derive(Default)]
 struct Committed {
     batches: Vec<StoredBatch>,
-    /// Of each idempotent producer the sequence number that it uses next.
-    sequences: BTreeMap<i64, i32>,
+    /// Of each idempotent producer the sequence number that it uses next, and where its last batch lies.
+    sequences: BTreeMap<i64, (i32, i64)>,
+    /// An admin has deleted what is below. A broker that crashes may forget the producers of that, as in Kafka.
+    deleted_before: i64,
 }
 
 impl Committed {
@@ -160,14 +154,14 @@ impl Committed {
         let parsed = RecordBatch::parse(&batch.bytes).unwrap();
         let producer = parsed.producer_id();
         if producer >= 0 {
-            let next = self.sequences.entry(producer).or_default();
             let (base, sequence) = (batch.base, parsed.base_sequence());
-            if sequence != *next {
+            let (next, last) = self.sequences.get(&producer).copied().unwrap_or((0, 0));
+            if sequence != next && last >= self.deleted_before {
                 return Err(format!(
                     "producer {producer}: sequence {sequence} is committed at {base}, {next} was next"
                 ));
             }
-            *next += parsed.record_count();
+            self.sequences.insert(producer, (sequence + parsed.record_count(), base));
         }
         self.batches.push(batch.clone());
         Ok(())
@@ -202,6 +196,7 @@ impl Ledger {
     pub(crate) fn commit(&mut self, key: &TopicAndPartition, view: &LogView) -> Result<(), String> {
         let committed = self.partitions.entry(key.clone()).or_default();
         let end = committed.end();
+        committed.deleted_before = committed.deleted_before.max(view.start);
         committed.check_prefix(view, view.high_watermark.min(end))?;
         let is_new = |it: &&StoredBatch| it.base >= end && it.next <= view.high_watermark;
         for batch in view.batches.iter().filter(is_new) {

@@ -6,6 +6,7 @@ mod journal;
 mod scratch;
 mod network;
 mod reach;
+mod sabotage;
 mod controller;
 mod channel;
 mod fetchers;

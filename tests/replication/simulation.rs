@@ -2,6 +2,7 @@
 //! seed decides.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,12 +15,13 @@ use transferto::common::units::Offset;
 use crate::broker::{Broker, LAG_TIME_MAX_MS, Start};
 use crate::channel::{read_request, response_body};
 use crate::controller::{Controller, Rules, TOPIC_NAME};
-use crate::fetchers::{Sabotage, sent};
+use crate::fetchers::sent;
 use crate::journal::Journal;
 use crate::ledger::{Ledger, LogView};
 use crate::network::{CONTROLLER, FetchAnswer, FetchCall, Incarnation, Message, Network};
 use crate::producer::Producer;
 use crate::reach::Reach;
+use crate::sabotage::Sabotage;
 use crate::scratch::{ScratchDir, cut_tail};
 
 pub(crate) const BROKERS: [i32; 3] = [1, 2, 3];
@@ -34,7 +36,7 @@ pub(crate) struct Outcome {
     pub(crate) crashes: usize,
     pub(crate) tails_lost: usize,
     pub(crate) elections: usize,
-    pub(crate) isr_changes: usize,
+    pub(crate) alterations: usize,
     pub(crate) truncations: usize,
 }
 
@@ -44,7 +46,7 @@ impl Outcome {
         self.crashes += other.crashes;
         self.tails_lost += other.tails_lost;
         self.elections += other.elections;
-        self.isr_changes += other.isr_changes;
+        self.alterations += other.alterations;
         self.truncations += other.truncations;
     }
 }
@@ -66,7 +68,8 @@ pub(crate) struct Simulation {
     journal: Journal,
     serial: u64,
     pub(crate) outcome: Outcome,
-    dir: ScratchDir,
+    /// Goes last: the brokers have their logs in it.
+    _dir: ScratchDir,
 }
 
 /// A machine, on which a broker runs or does not.
@@ -83,7 +86,7 @@ pub(crate) struct Node {
 
 /// The start.
 impl Simulation {
-    pub(crate) fn new(seed: u64, sabotage: Sabotage) -> Self {
+    pub(crate) fn new(seed: u64, sabotage: Sabotage, keeps_journal: bool) -> Self {
         let mut random = Random(seed);
         let min_in_sync_replicas = 1 + random.index(2);
         let bumps_epoch_on_shrink = random.below(2) == 0;
@@ -94,7 +97,7 @@ impl Simulation {
         let mut simulation = Self {
             random,
             time: Arc::new(MockTime::new()),
-            controller: Controller::new(rules),
+            controller: Controller::new(rules, sabotage),
             loses_tails,
             sabotage,
             nodes: BROKERS.into_iter().map(node).collect(),
@@ -103,10 +106,10 @@ impl Simulation {
             producers: producers(),
             hang_ups: BTreeMap::new(),
             ledger: Ledger::default(),
-            journal: Journal::default(),
+            journal: Journal::new(keeps_journal),
             serial: 0,
             outcome: Outcome::default(),
-            dir,
+            _dir: dir,
         };
         simulation.begin(rules);
         simulation
@@ -303,6 +306,7 @@ impl Simulation {
             let leader = candidates[self.random.index(candidates.len())];
             self.note(format!("the controller has broker {leader} lead {key}"));
             self.controller.elect(key, leader);
+            self.outcome.elections += 1;
         }
     }
 
@@ -416,7 +420,7 @@ impl Simulation {
             Message::Alter { from, attempt, body } => {
                 let response = self.controller.alter_partition(&read_request(&body));
                 self.note(format!("the controller answers {}: {response:?}", from.id));
-                self.outcome.isr_changes += 1;
+                self.outcome.alterations += 1;
                 let body = response_body(&response);
                 self.network.send(Message::Altered { to: from, attempt, body });
             }
@@ -473,8 +477,10 @@ impl Simulation {
         };
         let Some(fetched) = fetched else { return self.fail_fetch(call) };
         let Some(broker) = self.same_broker(call.follower) else { return };
-        let outcome = broker.fetchers.complete(call, Ok(fetched));
-        self.note(format!("{} has {outcome} from {} [{}]", call.follower.id, from.id, call.serial));
+        if let Some(offsets) = broker.fetchers.complete(call, Ok(fetched)) {
+            let (follower, serial) = (call.follower.id, call.serial);
+            self.note(format!("{follower} has heard from {} [{serial}]: {offsets}", from.id));
+        }
     }
 
     fn deliver_produce(&mut self, message: Message) {
@@ -509,12 +515,11 @@ impl Simulation {
 
     /// A follower waits no longer for an answer. Its request may still be on its way.
     pub(crate) fn fail_fetch(&mut self, call: FetchCall) {
-        if let Some(broker) = self.same_broker(call.follower) {
-            broker.fetchers.complete(call, Err(std::io::ErrorKind::TimedOut.into()));
-            self.note(format!(
-                "{} hears nothing from {} [{}]",
-                call.follower.id, call.leader, call.serial
-            ));
+        if let Some(broker) = self.same_broker(call.follower)
+            && broker.fetchers.complete(call, Err(ErrorKind::TimedOut.into())).is_some()
+        {
+            let (follower, serial) = (call.follower.id, call.serial);
+            self.note(format!("{follower} hears nothing from {} [{serial}]", call.leader));
         }
         if let Some(hang_up) = self.hang_ups.remove(&call.serial)
             && hang_up.note(Ending::Gone)
@@ -539,6 +544,11 @@ impl Simulation {
         for id in BROKERS {
             for key in keys() {
                 self.look_at(id, &key).map_err(|why| format!("{key} on broker {id}: {why}"))?;
+            }
+        }
+        for (id, node) in &self.nodes {
+            if let Some(fault) = node.broker.as_ref().and_then(|it| it.fetchers.take_fault()) {
+                return Err(format!("the follower {id} fails: {fault}"));
             }
         }
         for key in keys() {

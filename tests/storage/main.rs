@@ -37,6 +37,8 @@ mod partition_metadata_file;
 
 mod replica {
     mod acks;
+    mod abstract_fetcher_thread;
+    mod fetcher_scene;
     mod follower;
     mod high_watermark;
     mod isr;

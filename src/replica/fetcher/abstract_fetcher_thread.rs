@@ -209,7 +209,7 @@ impl AbstractFetcherThread {
     /// deleted what comes after ours, and we begin where it begins.
     fn handle_out_of_range(&self, it: &OutOfRange) {
         match self.offset_to_go_on_at(it) {
-            Ok(Ok(target)) => locked(&self.copied).resume(it, target),
+            Ok(Ok(target)) => locked(&self.copied).resume(it, target, self.now_ms()),
             Ok(Err(Errors::FencedLeaderEpoch)) => {
                 locked(&self.copied).fence(&it.key, it.current_leader_epoch, self.now_ms());
             }

@@ -168,7 +168,7 @@ impl CopiedPartitions {
                 Ok(None) => {
                     let offset = state.fetch_offset;
                     let target = OffsetTruncationState { offset, truncation_completed: true };
-                    self.cut(&key, target, ReplicaState::Truncating);
+                    self.cut(&key, target, ReplicaState::Truncating, now_ms);
                 }
                 Err(error) => self.fail(&key, &error),
             }
@@ -191,7 +191,9 @@ impl CopiedPartitions {
                 continue;
             }
             match answer {
-                Ok(end) => self.truncate_to_epoch_end(key, end, ReplicaState::Truncating),
+                Ok(end) => {
+                    self.truncate_to_epoch_end(key, end, ReplicaState::Truncating, now_ms);
+                }
                 Err(Errors::FencedLeaderEpoch) => self.fence(key, *current_leader_epoch, now_ms),
                 Err(error) => {
                     debug!("{key}: cannot ask where its epochs end: {error}");
@@ -208,6 +210,7 @@ impl CopiedPartitions {
         key: &TopicAndPartition,
         end: Option<EpochEndOffset>,
         in_doubt: ReplicaState,
+        now_ms: i64,
     ) {
         let Some(state) = self.states.get(key) else { return };
         let (initial, replicas) = (state.fetch_offset, &self.replicas);
@@ -217,7 +220,7 @@ impl CopiedPartitions {
             })
         });
         match target {
-            Ok(target) => self.cut(key, target, in_doubt),
+            Ok(target) => self.cut(key, target, in_doubt, now_ms),
             Err(error) => self.fail(key, &error),
         }
     }
@@ -228,22 +231,23 @@ impl CopiedPartitions {
         key: &TopicAndPartition,
         target: OffsetTruncationState,
         in_doubt: ReplicaState,
+        now_ms: i64,
     ) {
         let OffsetTruncationState { offset, truncation_completed } = target;
         let replicas = &mut self.replicas;
         let cut = guarded(key, || {
-            replicas.truncate(key, offset)?;
-            replicas.latest_epoch(key)
+            let end_offset = cut_log(&mut **replicas, key, offset)?;
+            Ok((end_offset, replicas.latest_epoch(key)?))
         });
         match cut {
-            Ok(last_fetched_epoch) => {
+            Ok((offset, last_fetched_epoch)) => {
                 let state = match truncation_completed {
                     true => ReplicaState::Fetching,
                     false => in_doubt,
                 };
                 self.go_on(key, offset, state, last_fetched_epoch);
             }
-            Err(error) => self.fail(key, &error),
+            Err(error) => self.set_back(key, &error, now_ms),
         }
     }
 
@@ -312,7 +316,7 @@ impl CopiedPartitions {
             // Neither the watermark nor the start of such an answer counts: they are of the leader's log, from
             // which ours still parts (KAFKA-14704). If it does so after the cut, the next answer says so again.
             (Errors::None, Some(end)) => {
-                self.truncate_to_epoch_end(key, Some(end), ReplicaState::Fetching);
+                self.truncate_to_epoch_end(key, Some(end), ReplicaState::Fetching, now_ms);
             }
             (Errors::None, None) => self.append(key, asked, (answer, records), now_ms),
             (Errors::OffsetOutOfRange, _) => return self.out_of_range(key, asked),
@@ -371,14 +375,7 @@ impl CopiedPartitions {
                     None => self.states.update(key, after),
                 }
             }
-            Err(error) => match trouble(&error) {
-                Trouble::Passing => {
-                    let level = limited(LogKind::Failures, Level::Error);
-                    log!(level, "{key} at offset {fetch_offset} of its leader: {error}");
-                    self.delay([key], now_ms);
-                }
-                Trouble::Final => self.fail(key, &error),
-            },
+            Err(error) => self.set_back(key, &error, now_ms),
         }
     }
 
@@ -402,7 +399,7 @@ impl CopiedPartitions {
     }
 
     /// Ends what [`process`](Self::process) has returned, unless the partition has moved meanwhile.
-    pub fn resume(&mut self, it: &OutOfRange, target: GoOnAt) {
+    pub fn resume(&mut self, it: &OutOfRange, target: GoOnAt, now_ms: i64) {
         let OutOfRange { key, current_leader_epoch, fetch_offset, log_end_offset } = it;
         let is_as_asked = |state: &PartitionFetchState| {
             state.current_leader_epoch == *current_leader_epoch
@@ -414,10 +411,7 @@ impl CopiedPartitions {
         let replicas = &mut self.replicas;
         let resumed = guarded(key, || {
             let offset = match target {
-                GoOnAt::LeaderEnd(offset) => {
-                    replicas.truncate(key, offset)?;
-                    offset
-                }
+                GoOnAt::LeaderEnd(offset) => cut_log(&mut **replicas, key, offset)?,
                 GoOnAt::LeaderStart(offset) => {
                     replicas.truncate_fully_and_start_at(key, offset)?;
                     offset
@@ -433,7 +427,7 @@ impl CopiedPartitions {
                 );
                 self.go_on(key, offset, ReplicaState::Fetching, epoch);
             }
-            Err(error) => self.fail(key, &error),
+            Err(error) => self.set_back(key, &error, now_ms),
         }
     }
 
@@ -446,6 +440,18 @@ impl CopiedPartitions {
         }
         info!("{key}: epoch {asked_in} is over; waits for the cluster to say who leads");
         self.give_up(key);
+    }
+
+    /// A log was not changed as its leader would have it.
+    fn set_back(&mut self, key: &TopicAndPartition, error: &KafkaError, now_ms: i64) {
+        match trouble(error) {
+            Trouble::Passing => {
+                let level = limited(LogKind::Failures, Level::Error);
+                log!(level, "{key} is asked for again: {error}");
+                self.delay([key], now_ms);
+            }
+            Trouble::Final => self.fail(key, error),
+        }
     }
 
     /// Port of `markPartitionFailed`.
@@ -462,11 +468,25 @@ impl CopiedPartitions {
     }
 }
 
-/// A corrupt batch may come whole the next time.
+/// Returns where the log ends: before `offset` if that lies inside of a batch, which goes as a whole.
+fn cut_log(
+    replicas: &mut dyn FetcherReplicas,
+    key: &TopicAndPartition,
+    offset: Offset,
+) -> Result<Offset, KafkaError> {
+    replicas.truncate(key, offset)?;
+    Ok(offset.min(replicas.log_end_offset(key)?))
+}
+
+/// A corrupt batch may come whole the next time, and a full disk have room: what the disk refuses leaves the log
+/// as it was. After a fault of the disk itself the next call says `KAFKA_STORAGE_ERROR`.
 fn trouble(error: &KafkaError) -> Trouble {
-    match error.code() {
-        Errors::CorruptMessage | Errors::InvalidRecord => Trouble::Passing,
-        _ => Trouble::Final,
+    match error {
+        KafkaError::Io(_) => Trouble::Passing,
+        other => match other.code() {
+            Errors::CorruptMessage | Errors::InvalidRecord => Trouble::Passing,
+            _ => Trouble::Final,
+        },
     }
 }
 

@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
+use log::{Level, log};
+
 use crate::common::errors::{Errors, KafkaError};
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset};
+use crate::message::byte_buffer_message_set::shallow_entries;
 use crate::replica::fetcher::fetcher_replicas::FetcherReplicas;
 use crate::replica::fetcher::leader_end_point::FetchedPartition;
 use crate::replica::partition::Partition;
@@ -43,9 +47,17 @@ impl FetcherReplicas for ReplicaFetcherThread {
             let why = format!("the log ends at {log_end_offset}, and {fetch_offset} was asked for");
             return Err(KafkaError::api(Errors::UnknownServerError, why));
         }
+        let leader_start_offset = fetched.log_start_offset;
+        if let Some(offset) = first_batch_across(records, log_end_offset, leader_start_offset) {
+            partition.truncate_to(offset)?;
+        }
         let info = partition.append_records_to_follower(records, leader_epoch)?;
         replica.update_follower_high_watermark(fetched.high_watermark);
-        replica.maybe_increment_log_start_offset(fetched.log_start_offset)?;
+        if let Err(error) = replica.maybe_increment_log_start_offset(fetched.log_start_offset) {
+            // The records are in the log, and the next answer says again where it is to begin.
+            let level = limited(LogKind::Failures, Level::Warn);
+            log!(level, "{key} does not begin where its leader does yet: {error}");
+        }
         let quota = &self.replica_manager.quotas().follower;
         if !records.is_empty() && quota.is_throttled(key) {
             quota.record(records.len() as u64);
@@ -88,4 +100,14 @@ impl FetcherReplicas for ReplicaFetcherThread {
     ) -> Result<Option<EpochEndOffset>, KafkaError> {
         Ok(self.partition(key)?.local_replica().log.end_offset_for_epoch(epoch))
     }
+}
+
+/// Where the first batch begins, if our log ends inside of it and the leader's begins inside of it. Nothing that we
+/// have below its end is the leader's any more, and what we have inside of it is of another leader: the two would
+/// not have parted within a batch. No epoch shows that, since the leader has forgotten those that it has deleted.
+fn first_batch_across(records: &[u8], end_offset: Offset, leader_start: Offset) -> Option<Offset> {
+    let first = shallow_entries(records).next()?.ok()?;
+    let (offset, last_offset) = (Offset(first.offset), Offset(first.last_offset));
+    let is_across = |place: Offset| offset < place && place <= last_offset;
+    (is_across(end_offset) && is_across(leader_start)).then_some(offset)
 }

@@ -133,9 +133,10 @@ impl Membership {
         let epoch_of = Arc::clone(&lifecycle);
         let channel = Arc::clone(&forwarding_channel) as Arc<dyn ControllerChannel>;
         assignments.start(channel, move || epoch_of.broker_epoch());
-        let epoch_of = Arc::clone(&lifecycle);
+        // Weak: it holds the publisher, and with it the replicas, which hold this manager.
+        let epoch_of = Arc::downgrade(&lifecycle);
         let channel = Arc::clone(&alter_partition_channel) as Arc<dyn ControllerChannel>;
-        alter_partition_manager.start(channel, move || epoch_of.broker_epoch());
+        alter_partition_manager.start(channel, move || epoch_of.upgrade()?.broker_epoch());
         Ok(Self {
             is_shutdown_controlled: config.controlled_shutdown_enable,
             directory_id: identity.directory_id,

@@ -70,10 +70,13 @@ pub fn load_epochs(
         Err(KafkaError::Io(error)) => return Err(error.into()),
         Err(torn) => {
             warn!("reading the leader epochs of {topic_and_partition} from its batches: {torn}");
-            (read_all(segments)?, Some(EpochEntries::default()))
+            (read_before(segments, end_offset)?, Some(EpochEntries::default()))
         }
     };
     read.add_to(&mut entries);
+    if entries.earliest().is_some_and(|earliest| start_offset < earliest.start_offset) {
+        entries = with_earlier(segments, &entries)?;
+    }
     entries.truncate_from_end(end_offset);
     entries.truncate_from_start(start_offset);
     let is_stale = on_disk.as_ref().is_some_and(|on_disk| *on_disk != entries);
@@ -87,12 +90,27 @@ fn first_epoch_from(start_offset: Offset) -> EpochEntries {
     entries
 }
 
-/// The epochs of all batches. A segment is passed over from a place on where no batch can be found, as
-/// in a fetch.
-fn read_all(segments: &LogSegments) -> Result<EpochEntries, KafkaError> {
+/// The entries, and before them those of the batches below the first one. A crash may have kept a file that was
+/// cut at the start of the log, and lost that start.
+fn with_earlier(
+    segments: &LogSegments,
+    entries: &EpochEntries,
+) -> Result<EpochEntries, KafkaError> {
+    let first_known = entries.earliest().map_or(Offset::FIRST, |it| it.start_offset);
+    let mut all = read_before(segments, first_known)?;
+    all.truncate_from_end(first_known);
+    for entry in entries.as_slice() {
+        all.assign(*entry);
+    }
+    Ok(all)
+}
+
+/// The epochs of the batches in all segments that begin below `end_offset`. A segment is passed over from a place
+/// on where no batch can be found, as in a fetch.
+fn read_before(segments: &LogSegments, end_offset: Offset) -> Result<EpochEntries, KafkaError> {
     let (mut read, mut entries) = (EpochsRead::default(), EpochEntries::default());
-    for segment in segments.snapshot() {
-        match read_segment(&segment, &mut read) {
+    for segment in segments.snapshot().iter().filter(|it| it.base_offset() < end_offset) {
+        match read_segment(segment, &mut read) {
             Ok(()) => (),
             Err(KafkaError::Io(error)) => return Err(error.into()),
             Err(corrupt) => warn!("cannot read the leader epochs after this: {corrupt}"),

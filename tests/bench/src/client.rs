@@ -133,6 +133,17 @@ impl Client {
         partitions: i32,
         configs: &[(&str, &str)],
     ) -> Outcome<()> {
+        self.create_replicated_topic(topic, partitions, 1, configs)
+    }
+
+    /// The same, with so many replicas of each partition.
+    pub fn create_replicated_topic(
+        &mut self,
+        topic: &str,
+        partitions: i32,
+        replication_factor: i16,
+        configs: &[(&str, &str)],
+    ) -> Outcome<()> {
         let config = |&(name, value): &(&str, &str)| CreatableTopicConfig {
             name: name.to_string(),
             value: Some(value.to_string()),
@@ -140,7 +151,7 @@ impl Client {
         let asked = CreatableTopic {
             name: topic.to_string(),
             num_partitions: partitions,
-            replication_factor: 1,
+            replication_factor,
             configs: [NO_RETENTION].iter().chain(configs).map(config).collect(),
             ..CreatableTopic::default()
         };

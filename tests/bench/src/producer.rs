@@ -14,7 +14,10 @@ use crate::wire::Wire;
 
 /// As many as Kafka's own producer has in flight.
 const IN_FLIGHT: usize = 5;
-const ACKS: i16 = 1;
+/// The leader alone has to have the records.
+pub const ACKS_LEADER: i16 = 1;
+/// All replicas in sync have to.
+pub const ACKS_ALL: i16 = -1;
 
 /// In a request and in a response, behind the size; in a request also behind the API and its
 /// version.
@@ -53,10 +56,21 @@ pub struct Producer {
 
 impl Producer {
     /// Produces the batch once, by this client, and goes on in its place.
-    pub fn over(mut client: Client, topic: &str, partition: i32, batch: &Batch) -> Outcome<Self> {
+    pub fn over(client: Client, topic: &str, partition: i32, batch: &Batch) -> Outcome<Self> {
+        Self::with_acks(client, topic, partition, ACKS_LEADER, batch)
+    }
+
+    /// The same, with these acks.
+    pub fn with_acks(
+        mut client: Client,
+        topic: &str,
+        partition: i32,
+        acks: i16,
+        batch: &Batch,
+    ) -> Outcome<Self> {
         // This response is read whole, by the broker's own tables.
-        let first_offset = client.produce(topic, partition, ACKS, &batch.bytes)?;
-        let body = produce_body(topic, partition, ACKS, batch.bytes.len());
+        let first_offset = client.produce(topic, partition, acks, &batch.bytes)?;
+        let body = produce_body(topic, partition, acks, batch.bytes.len());
         let header = request_header(PRODUCE_VERSION, &body, 0);
         Ok(Self {
             wire: client.into_wire(),
@@ -85,6 +99,20 @@ impl Producer {
             self.receive()?;
         }
         Ok(u64::try_from(self.received - before)?)
+    }
+
+    /// Produces so many requests, and waits for all of them.
+    pub fn produce_count(&mut self, requests: u64) -> Outcome<()> {
+        for _ in 0..requests {
+            while self.in_flight() >= IN_FLIGHT {
+                self.receive()?;
+            }
+            self.send()?;
+        }
+        while self.in_flight() > 0 {
+            self.receive()?;
+        }
+        Ok(())
     }
 
     /// To see when a response comes.

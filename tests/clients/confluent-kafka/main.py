@@ -14,7 +14,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from suite import BROKER, LIBRDKAFKA_SETTINGS, Message, run
+from suite import BROKER, LIBRDKAFKA_SETTINGS, REPLICATION_FACTOR, Message, run
 
 SETTINGS = {"bootstrap.servers": BROKER} | LIBRDKAFKA_SETTINGS
 
@@ -28,7 +28,7 @@ class Client:
         self.admin = AdminClient(SETTINGS)
 
     def create_topic(self, topic, partitions):
-        self.admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(20)
+        self.admin.create_topics([NewTopic(topic, partitions, REPLICATION_FACTOR)])[topic].result(20)
 
     def delete_topic(self, topic):
         self.admin.delete_topics([topic])[topic].result(20)

@@ -29,7 +29,7 @@ func (client) CreateTopic(ctx context.Context, topic string, partitions int) err
 		return err
 	}
 	defer admin.Close()
-	response, err := admin.CreateTopic(ctx, int32(partitions), 1, nil, topic)
+	response, err := admin.CreateTopic(ctx, int32(partitions), suite.ReplicationFactor(), nil, topic)
 	if err == nil {
 		err = response.Err
 	}

@@ -74,6 +74,15 @@ func version(module string) string {
 	return "unknown"
 }
 
+// ReplicationFactor is that of the topics that a client creates itself: 3 in a cluster.
+func ReplicationFactor() int16 {
+	factor, err := strconv.ParseInt(os.Getenv("REPLICATION_FACTOR"), 10, 16)
+	if err != nil {
+		return 1
+	}
+	return int16(factor)
+}
+
 func recordsFromEnvironment() int {
 	records, err := strconv.Atoi(os.Getenv("RECORDS"))
 	if err != nil {

@@ -52,6 +52,8 @@ LIBRDKAFKA_SETTINGS = dict(
     line.split("=", 1) for line in Path(os.environ["LIBRDKAFKA_CONF"]).read_text().splitlines()
 )
 STEPS = os.environ["STEPS"]
+# Of the topics that a client creates itself: 3 in a cluster.
+REPLICATION_FACTOR = int(os.environ.get("REPLICATION_FACTOR", "1"))
 WIDE_PARTITIONS, WIDE_BYTES = 60, 900_000
 COUNT = max(1000, int(os.environ["RECORDS"]) // 10)
 STEP_SECONDS = 90

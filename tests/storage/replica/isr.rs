@@ -3,10 +3,11 @@
 use transferto::common::errors::Errors;
 use transferto::common::units::{LeaderEpoch, Offset};
 use transferto::config::log_config::LogConfig;
+use transferto::image::leader_recovery_state::LeaderRecoveryState;
 use transferto::replica::isr_state::IsrState;
 use transferto::replica::partition::Acknowledgement;
 use transferto::replica::partition_state::PartitionState;
-use transferto::replica::replication_engine::{AlteredPartition, LeaderRecoveryState};
+use transferto::replica::replication_engine::AlteredPartition;
 
 use crate::replica::partition_scene::{
     LAG_TIME_MAX_MS, LOCAL, LOCAL_EPOCH, OTHER, OTHER_EPOCH, REMOTE, REMOTE_EPOCH, Scene, broker,

@@ -1,7 +1,9 @@
 //! The broker's binary as a child process: its settings, its log as it is written, its end.
 
 use std::collections::{HashMap, VecDeque};
-use std::io::{BufRead, BufReader};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -13,6 +15,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use transferto::common::lock::locked;
 
+use crate::cluster::namespace::Namespace;
 use crate::outcome::{Outcome, failed};
 use crate::plan::Plan;
 use crate::vitals::Vitals;
@@ -34,6 +37,12 @@ pub(crate) struct Setup {
     pub(crate) binary: PathBuf,
     /// Its `log.dirs`.
     pub(crate) dir: PathBuf,
+    /// Where its listeners are; port 0 lets it choose.
+    pub(crate) address: SocketAddrV4,
+    /// The network that it lives in, if not that of this process.
+    pub(crate) namespace: Option<Arc<Namespace>>,
+    /// Where its log is kept, too, for a person who looks into a failure.
+    pub(crate) log_file: Option<PathBuf>,
     /// Words in front of the binary, such as those of strace.
     pub(crate) wrapper: Vec<String>,
     /// Beside the plain one: their names, and what they speak.
@@ -52,6 +61,9 @@ impl Setup {
         Self {
             binary: plan.binary.clone(),
             dir: dir.to_path_buf(),
+            address: SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0),
+            namespace: None,
+            log_file: None,
             wrapper: Vec::new(),
             listeners: Vec::new(),
             settings: settings.iter().map(ToString::to_string).collect(),
@@ -93,23 +105,28 @@ impl Setup {
     fn spawn(&self) -> Outcome<Broker> {
         let mut words = self.wrapper.clone();
         words.push(self.binary.display().to_string());
-        let own = [self.named("listeners", "://127.0.0.1:0"), self.protocols(), self.log_dirs()];
+        let listeners = self.named("listeners", &format!("://{}", self.address));
+        let own = [listeners, self.protocols(), self.log_dirs()];
         for setting in own.into_iter().chain(self.settings.iter().cloned()) {
             words.extend(["--override".to_string(), setting]);
         }
-        let mut child = Command::new(&words[0])
+        let mut command = Command::new(&words[0]);
+        command
             .args(&words[1..])
             .envs(self.environment.iter().cloned())
             .env("RUST_LOG", "info")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()?;
+            .stderr(Stdio::piped());
+        let mut child = match &self.namespace {
+            Some(namespace) => namespace.spawn(&mut command)?,
+            None => command.spawn()?,
+        };
         let Some(stderr) = child.stderr.take() else { return failed("no standard error") };
         let (sender, said) = channel();
         let log = Arc::clone(&self.log);
         // The last words of an earlier process are none of this one's.
-        locked(&log).begin();
+        locked(&log).begin(self.log_file.as_deref())?;
         let reader = thread::spawn(move || read_log(stderr, &log, &sender));
         Ok(Broker {
             child,
@@ -160,15 +177,23 @@ pub(crate) struct LogSeen {
     /// The process that said it was starting, under strace not the child itself.
     pid: Option<i32>,
     tail: VecDeque<String>,
+    file: Option<File>,
 }
 
 impl LogSeen {
-    fn begin(&mut self) {
+    fn begin(&mut self, file: Option<&Path>) -> Outcome<()> {
         self.pid = None;
         self.tail.clear();
+        let appended = |path| File::options().create(true).append(true).open(path);
+        self.file = file.map(appended).transpose()?;
+        Ok(())
     }
 
     fn add(&mut self, line: String) {
+        if let Some(file) = &mut self.file {
+            // It is for a person only: what the torture looks at is here in memory.
+            let _ = writeln!(file, "{line}");
+        }
         self.bytes += line.len() as u64 + 1;
         if line.contains("panicked") || line.contains("memory allocation of") {
             self.panics.push(line.clone());
@@ -207,8 +232,9 @@ fn read_log(stderr: ChildStderr, log: &Mutex<LogSeen>, said: &Sender<HashMap<Str
 fn ports_in(line: &str) -> Option<HashMap<String, u16>> {
     let listed = line.split("listening on ").nth(1)?.split(';').next()?;
     let port = |listed: &str| {
-        let (listener, port) = listed.split_once("://127.0.0.1:")?;
-        Some((listener.to_string(), port.parse().ok()?))
+        let (listener, address) = listed.split_once("://")?;
+        let address: SocketAddrV4 = address.parse().ok()?;
+        Some((listener.to_string(), address.port()))
     };
     listed.split(", ").map(port).collect()
 }
@@ -250,6 +276,11 @@ impl Broker {
     /// Whether the process has not ended by itself.
     pub(crate) fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Stops the process where it is, or lets it go on.
+    pub(crate) fn signal(&self, signal: Signal) -> Outcome<()> {
+        Ok(kill(Pid::from_raw(self.pid()), signal)?)
     }
 
     /// `kill -9`, and waits for the end.

@@ -1,7 +1,7 @@
 //! A client whose broker may be killed under it: every call may fail, and none panics.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -49,11 +49,15 @@ macro_rules! answer {
 impl Client {
     /// Connects to the broker on this port.
     pub(crate) fn connect(port: u16) -> Outcome<Self> {
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+        Self::connect_to(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port), PATIENCE)
+    }
+
+    /// Connects to a broker that may not answer: no step waits longer than `patience`.
+    pub(crate) fn connect_to(address: SocketAddrV4, patience: Duration) -> Outcome<Self> {
+        let stream = TcpStream::connect_timeout(&address.into(), patience)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(patience))?;
+        stream.set_write_timeout(Some(patience))?;
         Ok(Self { stream, correlation_id: 0 })
     }
 

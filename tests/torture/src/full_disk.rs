@@ -51,7 +51,7 @@ pub(crate) fn run(plan: &Plan, report: &mut Report) -> Outcome<()> {
 }
 
 fn fill_once(plan: &Plan, random: &mut Random, report: &mut Report) -> Outcome<()> {
-    let disk = Disk::mount()?;
+    let disk = Disk::mount(DISK_BYTES)?;
     let ballast = disk.path().join("ballast");
     fs::write(&ballast, vec![1; BALLAST_BYTES])?;
     let setup = Setup::new(plan, &disk.path().join("data"), &SETTINGS);
@@ -163,10 +163,11 @@ impl Loads {
     }
 }
 
-const FILLING: &str = "filling";
+/// The file that takes up all room.
+pub(crate) const FILLING: &str = "filling";
 
 /// Writes until nothing more fits.
-fn fill_up(disk: &Path) -> Outcome<()> {
+pub(crate) fn fill_up(disk: &Path) -> Outcome<()> {
     let mut file = fs::File::create(disk.join(FILLING))?;
     let mut piece = vec![1; 4096];
     loop {
@@ -182,12 +183,13 @@ fn fill_up(disk: &Path) -> Outcome<()> {
 }
 
 /// A small file system in memory, unmounted on drop.
-struct Disk(TempDir);
+pub(crate) struct Disk(TempDir);
 
 impl Disk {
-    fn mount() -> Outcome<Self> {
+    /// Mounts one that holds so many bytes.
+    pub(crate) fn mount(bytes: u64) -> Outcome<Self> {
         let dir = TempDir::new();
-        let size = format!("size={DISK_BYTES}");
+        let size = format!("size={bytes}");
         let (source, kind) = (Some("torture"), Some("tmpfs"));
         match mount(source, dir.path(), kind, MsFlags::empty(), Some(size.as_str())) {
             Ok(()) => Ok(Self(dir)),
@@ -198,7 +200,8 @@ impl Disk {
         }
     }
 
-    fn path(&self) -> &Path {
+    /// Where it is mounted.
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 }

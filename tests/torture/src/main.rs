@@ -31,6 +31,7 @@ mod injection;
 mod trace;
 mod power_loss;
 mod full_disk;
+mod cluster;
 mod sabotage;
 
 fn main() -> ExitCode {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::outcome::{Outcome, failed};
 use crate::report::Report;
-use crate::{damage, full_disk, fuzz, hostile, injection, kill, power_loss, tls_attacks};
+use crate::{cluster, damage, full_disk, fuzz, hostile, injection, kill, power_loss, tls_attacks};
 
 /// One way to break a broker.
 pub(crate) struct Torture {
@@ -27,10 +27,8 @@ pub(crate) const TORTURES: &[Torture] = &[
     Torture { name: "injection", run: injection::run },
     Torture { name: "power-loss", run: power_loss::run },
     Torture { name: "full-disk", run: full_disk::run },
+    Torture { name: "cluster", run: cluster::run },
 ];
-
-/// Enough for a broker that is broken on purpose to lose something.
-const SABOTAGED_ROUNDS: u64 = 4;
 
 /// What was asked for.
 pub(crate) struct Plan {
@@ -89,15 +87,26 @@ impl Plan {
     }
 
     /// Of one torture against a binary that is broken on purpose, for a few rounds.
-    pub(crate) fn sabotaged(&self, binary: PathBuf, sabotage: &str, torture: &str) -> Self {
+    pub(crate) fn sabotaged(
+        &self,
+        binary: PathBuf,
+        sabotage: &str,
+        torture: &str,
+        rounds_max: u64,
+    ) -> Self {
         Self {
             seed: self.seed,
             binary,
             environment: vec![("TRANSFERTO_SABOTAGE".to_string(), sabotage.to_string())],
             long: None,
             names: vec![torture.to_string()],
-            rounds_max: Some(SABOTAGED_ROUNDS),
+            rounds_max: Some(rounds_max),
         }
+    }
+
+    /// Whether the binary is broken on purpose: then the first loss is all that is wanted.
+    pub(crate) fn is_sabotaged(&self) -> bool {
+        self.rounds_max.is_some()
     }
 
     /// In words.
@@ -185,6 +194,6 @@ fn number<T: FromStr<Err: Display>>(name: &str, value: &str) -> Outcome<T> {
 }
 
 /// A variable of the environment that is set and not empty, as `make` passes those that are not.
-fn given(name: &str) -> Option<String> {
+pub(crate) fn given(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }

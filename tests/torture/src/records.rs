@@ -40,8 +40,18 @@ pub(crate) fn batch(codec: CompressionCodec) -> RecordBatchBuilder {
 
 /// The batch with `count` numbers from `first` on.
 pub(crate) fn numbered(batch: RecordBatchBuilder, first: u64, count: u64) -> Outcome<Vec<u8>> {
+    numbered_at(TIMESTAMP_MS, batch, first, count)
+}
+
+/// The same with another timestamp.
+pub(crate) fn numbered_at(
+    timestamp_ms: i64,
+    batch: RecordBatchBuilder,
+    first: u64,
+    count: u64,
+) -> Outcome<Vec<u8>> {
     let add =
-        |batch: RecordBatchBuilder, number| batch.record(TIMESTAMP_MS, None, Some(&value(number)));
+        |batch: RecordBatchBuilder, number| batch.record(timestamp_ms, None, Some(&value(number)));
     Ok((first..first + count).fold(batch, add).build()?)
 }
 

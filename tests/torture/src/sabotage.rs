@@ -6,18 +6,23 @@ use crate::outcome::{Outcome, failed};
 use crate::plan::{Plan, TORTURES};
 use crate::report::Report;
 
-/// How the broker is broken, and the torture that must find it.
-const SABOTAGES: [(&str, &str); 2] = [("acknowledge-early", "kill"), ("skip-fsync", "power-loss")];
+/// How the broker is broken, the torture that must find it, and in how many rounds.
+const SABOTAGES: [(&str, &str, u64); 3] = [
+    ("acknowledge-early", "kill", 4),
+    ("skip-fsync", "power-loss", 4),
+    ("commit-alone", "cluster", 15),
+];
 
 /// Runs a few rounds against the binary for each way to break it; returns whether each was found.
 pub(crate) fn is_found(plan: &Plan, binary: &Path) -> Outcome<bool> {
     let mut is_found = true;
-    for (sabotage, name) in SABOTAGES {
+    for (sabotage, name, rounds_max) in SABOTAGES {
         let Some(torture) = TORTURES.iter().find(|torture| torture.name == name) else {
             return failed(format!("there is no torture {name}"));
         };
         println!("a broker that does {sabotage}, which {name} must find; failures are expected");
-        let report: Report = plan.sabotaged(binary.to_path_buf(), sabotage, name).run(torture);
+        let sabotaged = plan.sabotaged(binary.to_path_buf(), sabotage, name, rounds_max);
+        let report: Report = sabotaged.run(torture);
         let lost = report.lost;
         match lost > 0 && report.rounds > 0 {
             true => println!("sabotage {sabotage} was found: {lost} acknowledged are lost"),

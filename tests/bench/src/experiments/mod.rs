@@ -10,6 +10,9 @@ mod instructions;
 mod partitions;
 mod produce;
 mod perf_tools;
+mod acks_all;
+mod follower;
+mod failover;
 mod tls;
 mod logins;
 mod latency;
@@ -37,6 +40,9 @@ pub const EXPERIMENTS: &[Experiment] = &[
     Experiment { name: "partitions", title: "Fetches of many partitions", run: partitions::run },
     Experiment { name: "produce", title: "Producers, acks 1", run: produce::run },
     Experiment { name: "perf-tools", title: "Kafka's perf tools", run: perf_tools::run },
+    Experiment { name: "acks-all", title: "Three replicas", run: acks_all::run },
+    Experiment { name: "follower", title: "A follower that has fallen behind", run: follower::run },
+    Experiment { name: "failover", title: "A leader that is killed", run: failover::run },
     Experiment { name: "tls", title: "TLS in user space beside none", run: tls::run },
     Experiment { name: "logins", title: "Handshakes and logins", run: logins::run },
     Experiment { name: "latency", title: "From producer to consumer", run: latency::run },

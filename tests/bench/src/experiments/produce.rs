@@ -84,6 +84,10 @@ impl Load {
         Self { producers, batch_records, record_bytes, codec }
     }
 
+    pub(crate) fn producers(&self) -> i32 {
+        self.producers
+    }
+
     pub(crate) fn row(&self) -> String {
         let Self { producers, batch_records, record_bytes, codec } = self;
         let producers = match producers {

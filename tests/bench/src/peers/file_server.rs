@@ -8,6 +8,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use byteorder::{BigEndian, ByteOrder, ReadBytesExt};
 use nix::libc::off_t;
@@ -52,6 +53,30 @@ impl FileServer {
         let (server, port) = Server::of_this_binary(&arguments)?;
         let file_bytes = usize::try_from(file.metadata()?.len())?;
         Ok(Self { server, port, file_bytes })
+    }
+}
+
+impl FileServer {
+    /// Copies the first `bytes` of the file, a piece of `piece_bytes` at a time, into another one; returns
+    /// how long it took.
+    pub fn copy_to(&self, path: &Path, bytes: u64, piece_bytes: u64) -> Outcome<Duration> {
+        let (mut connection, mut file) = (Connection::open(self.port)?, File::create(path)?);
+        let began = Instant::now();
+        for position in (0..bytes).step_by(usize::try_from(piece_bytes)?) {
+            let mut left = usize::try_from(piece_bytes.min(bytes - position))?;
+            let fields = [position, left as u64, 1, bytes];
+            let mut request = [0; REQUEST_BYTES];
+            for (bytes, field) in request.chunks_exact_mut(8).zip(fields) {
+                BigEndian::write_u64(bytes, field);
+            }
+            connection.send(&request)?;
+            while left > 0 {
+                let come = connection.take_up_to(left)?;
+                file.write_all(come)?;
+                left -= come.len();
+            }
+        }
+        Ok(began.elapsed())
     }
 }
 

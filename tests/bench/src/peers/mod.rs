@@ -17,6 +17,7 @@ pub mod broker_consumer;
 pub mod file_server;
 pub mod nginx;
 pub mod contestants;
+pub mod cluster;
 
 /// A broker that speaks Kafka's protocol.
 pub trait Broker {

@@ -107,6 +107,11 @@ impl Transferto {
         command
     }
 
+    /// The process alone.
+    pub fn into_server(self) -> Server {
+        self.server
+    }
+
     /// Ends it as a crash does.
     pub fn kill(mut self) -> Outcome<()> {
         self.server.kill()

@@ -46,6 +46,11 @@ impl Committer {
         }
     }
 
+    /// The last commit that was acknowledged; -1 before the first.
+    pub(crate) fn acknowledged(&self) -> i64 {
+        self.acknowledged
+    }
+
     /// Joins and gets its assignment; the member of the round before is still known.
     fn join(&mut self, client: &mut Client) -> Outcome<()> {
         let group = self.group.clone();
@@ -138,6 +143,8 @@ fn is_temporary(code: i16) -> bool {
         Errors::NotCoordinator,
         Errors::CoordinatorNotAvailable,
         Errors::RebalanceInProgress,
+        // The other replicas have not had it in time; they may have it yet.
+        Errors::RequestTimedOut,
     ]
     .iter()
     .any(|error| error.code() == code)

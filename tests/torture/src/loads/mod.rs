@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::client::Client;
 use crate::outcome::Outcome;
+use crate::report::Report;
 
 pub(crate) mod numbered;
 pub(crate) mod crowd;
@@ -80,6 +81,14 @@ impl Verdict {
         if self.lost <= 3 {
             self.failures.push(what());
         }
+    }
+
+    /// Counts all of it in.
+    pub(crate) fn add_to(self, report: &mut Report) {
+        report.acknowledged += self.acknowledged;
+        report.lost += self.lost;
+        report.duplicated += self.duplicated;
+        self.failures.into_iter().for_each(|failure| report.fail(failure));
     }
 }
 

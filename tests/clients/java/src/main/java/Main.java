@@ -27,6 +27,9 @@ import org.apache.kafka.common.serialization.StringSerializer;
  */
 public final class Main {
     private static final int PARTITIONS = 3;
+    /** Of the topics that this client creates itself: 3 in a cluster. */
+    private static final short REPLICATION_FACTOR =
+            Short.parseShort(System.getenv().getOrDefault("REPLICATION_FACTOR", "1"));
     private static final long LIMIT_SECONDS = 40;
     private static final Duration POLL = Duration.ofMillis(500);
     private static final List<String> CODECS = List.of("none", "gzip", "snappy", "lz4", "zstd");
@@ -98,7 +101,7 @@ public final class Main {
     private void createTopics() throws Exception {
         try (Admin admin = Admin.create(properties())) {
             List<NewTopic> wanted = new ArrayList<>();
-            topics().forEach(topic -> wanted.add(new NewTopic(topic, PARTITIONS, (short) 1)));
+            topics().forEach(topic -> wanted.add(new NewTopic(topic, PARTITIONS, REPLICATION_FACTOR)));
             admin.createTopics(wanted).all().get();
             expect(true, admin.listTopics().names().get().containsAll(topics()), "topics listed");
             try {
@@ -122,7 +125,7 @@ public final class Main {
     private void manyPartitions() throws Exception {
         String topic = topic("wide");
         try (Admin admin = Admin.create(properties())) {
-            NewTopic wanted = new NewTopic(topic, ManyPartitions.PARTITIONS, (short) 1);
+            NewTopic wanted = new NewTopic(topic, ManyPartitions.PARTITIONS, REPLICATION_FACTOR);
             admin.createTopics(List.of(wanted)).all().get();
             new ManyPartitions(topic, this::producer, this::consumer,
                     consumer -> consumer.poll(POLL)).run();
