@@ -107,8 +107,9 @@ say_what_to_try() {
    kcat -b $first -t post -C -e -q | wc -l
    kcat -b $first -o beginning -G readers post               # a group, until Ctrl-C
    $TRANSFERTO metadata-log --bootstrap-controller 127.0.0.1:$CONTROLLER_PORT
-   kill \$(cat $CLUSTER_DIR/broker-2.pid)                    # broker 2 leaves in order; its partitions wait for it
-   $TRANSFERTO $CLUSTER_DIR/broker-2.properties              # here again after some 9 s; its own Ctrl-C ends it
+   kill -9 \$(cat $CLUSTER_DIR/broker-2.pid)                 # broker 2 dies; after some 9 s others lead what it led
+   kcat -b $first -L -t post                                 # "isrs" lacks it
+   $TRANSFERTO $CLUSTER_DIR/broker-2.properties              # here again, copies what it missed; its own Ctrl-C ends it
 and, if you have Kafka's scripts:
    kafka-topics.sh --bootstrap-server $first --create --topic spread --partitions 6
    kafka-topics.sh --bootstrap-server $first --describe
