@@ -18,6 +18,9 @@ CLUSTER_DIR=$(cd "$CLUSTER_DIR" && pwd)
 # shellcheck source=controller.sh
 source "$here/controller.sh"
 
+# A topic has a replica on each broker, and acks=all needs two of them.
+CONTROLLER_SETTINGS="default.replication.factor=${#BROKER_IDS[@]}
+min.insync.replicas=2"
 STOP_SECONDS=30
 START_SECONDS=30
 
