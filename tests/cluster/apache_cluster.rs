@@ -28,7 +28,7 @@ use crate::group_coordinator::{OTHERS, OURS, commit, committed, find};
 const NOT_LEADER: i16 = Errors::NotLeaderForPartition.code();
 const TOPIC_IDS: i16 = 13;
 
-fn settings(controller: &ApacheController, id: i32) -> Vec<(String, String)> {
+pub(crate) fn settings(controller: &ApacheController, id: i32) -> Vec<(String, String)> {
     [
         ("process.roles", "broker"),
         ("node.id", &*id.to_string()),

@@ -12,6 +12,8 @@ mod scene;
 mod broker_metadata_publisher;
 mod apache_cluster;
 mod apache_controller;
+mod apache_broker;
+mod replication;
 mod assignments_manager;
 mod broker_registration_tracker;
 pub(crate) mod broker_server;

@@ -227,7 +227,7 @@ impl Simulation {
             self.settle_event()?;
         }
         // Whoever waits for what is lost gives up at times.
-        if round % 10 == 0 {
+        if round.is_multiple_of(10) {
             for id in BROKERS {
                 let waiting = self.broker(id).map(|it| it.fetchers.waiting()).unwrap_or_default();
                 waiting.into_iter().for_each(|call| self.fail_fetch(call));

@@ -68,7 +68,8 @@ pub(crate) struct Simulation {
     journal: Journal,
     serial: u64,
     pub(crate) outcome: Outcome,
-    dir: ScratchDir,
+    /// Goes last: the brokers have their logs in it.
+    _dir: ScratchDir,
 }
 
 /// A machine, on which a broker runs or does not.
@@ -108,7 +109,7 @@ impl Simulation {
             journal: Journal::new(keeps_journal),
             serial: 0,
             outcome: Outcome::default(),
-            dir,
+            _dir: dir,
         };
         simulation.begin(rules);
         simulation

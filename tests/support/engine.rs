@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use transferto::common::errors::Errors;
 use transferto::common::metrics::Metrics;
 use transferto::common::mock_time::MockTime;
 use transferto::common::time::Time;
@@ -23,7 +22,6 @@ pub struct ScriptedEngine {
 
 #[derive(Default)]
 struct State {
-    partitions: HashMap<TopicAndPartition, PartitionRegistration>,
     brokers: HashMap<i32, ScriptedBroker>,
     asked: Vec<(AlterPartition, AlterPartitionCallback)>,
 }
@@ -42,10 +40,6 @@ impl ScriptedEngine {
         Arc::default()
     }
 
-    pub fn set_partition(&self, key: &TopicAndPartition, partition: PartitionRegistration) {
-        self.state.lock().unwrap().partitions.insert(key.clone(), partition);
-    }
-
     pub fn set_broker(&self, id: i32, broker: ScriptedBroker) {
         self.state.lock().unwrap().brokers.insert(id, broker);
     }
@@ -57,8 +51,9 @@ impl ScriptedEngine {
 }
 
 impl ReplicationEngine for ScriptedEngine {
-    fn partition(&self, key: &TopicAndPartition) -> Option<PartitionRegistration> {
-        self.state.lock().unwrap().partitions.get(key).cloned()
+    /// Those of other brokers are not known here.
+    fn partition(&self, _: &TopicAndPartition) -> Option<PartitionRegistration> {
+        None
     }
 
     fn broker_epoch(&self, broker_id: i32) -> Option<i64> {
@@ -79,15 +74,6 @@ impl ReplicationEngine for ScriptedEngine {
 
     fn alter_partition(&self, change: AlterPartition, callback: AlterPartitionCallback) {
         self.state.lock().unwrap().asked.push((change, callback));
-    }
-}
-
-impl ScriptedEngine {
-    /// Answers a change as it is refused, if there is one that waits.
-    pub fn refuse_all(&self, error: Errors) {
-        for (_, callback) in self.take_asked() {
-            callback(Err(error));
-        }
     }
 }
 

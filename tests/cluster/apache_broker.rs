@@ -1,0 +1,73 @@
+//! Apache Kafka's own broker, beside which ours have to live.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use crate::apache_controller::ApacheController;
+
+/// Runs the broker until the pipe from the test's process closes.
+const WATCHDOG: &str = r#"
+set -eu
+trap '' INT TERM HUP
+end() {
+    while kill -KILL "$pid" 2>/dev/null; do sleep 0.02; done
+    rm -rf "$CLUSTER_DIR"
+}
+CLUSTER_DIR=$(mktemp -d "${TMPDIR:-/tmp}/transferto-kafka.XXXXXX")
+source tests/cluster/controller.sh
+cat >"$CLUSTER_DIR/broker.properties" <<END
+process.roles=broker
+node.id=$1
+controller.quorum.bootstrap.servers=$2
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://127.0.0.1:$3
+log.dirs=$CLUSTER_DIR/logs
+broker.heartbeat.interval.ms=200
+END
+kafka kafka.tools.StorageTool format -t "$CLUSTER_ID" -c "$CLUSTER_DIR/broker.properties" >&2
+kafka kafka.Kafka "$CLUSTER_DIR/broker.properties" </dev/null >"$CLUSTER_DIR/broker.log" 2>&1 &
+pid=$!
+disown "$pid"
+trap end EXIT
+wait_for_port "$3" "$pid" "Kafka's broker" "$CLUSTER_DIR/broker.log" 60
+echo "$CLUSTER_DIR/logs"
+read -r _ || true
+"#;
+
+/// A broker in a JVM of its own, which ends with this value or with the process.
+pub(crate) struct ApacheBroker {
+    pub(crate) port: u16,
+    pub(crate) log_dir: PathBuf,
+    watchdog: Child,
+}
+
+impl ApacheBroker {
+    pub(crate) fn start(controller: &ApacheController, id: i32) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut watchdog = Command::new("bash")
+            .args(["-c", WATCHDOG, "watchdog", &id.to_string(), &controller.addr()])
+            .arg(port.to_string())
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            // A Ctrl-C is for the tests.
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(watchdog.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let log_dir = PathBuf::from(line.trim_end());
+        assert!(log_dir.is_dir(), "the broker has not started; its reason is above");
+        Self { port, log_dir, watchdog }
+    }
+}
+
+impl Drop for ApacheBroker {
+    fn drop(&mut self) {
+        drop(self.watchdog.stdin.take());
+        self.watchdog.wait().unwrap();
+    }
+}
