@@ -196,9 +196,9 @@ impl Scene {
         self.cluster.kill(SECOND)?;
         self.note("three seconds later, kill -9 of broker 2")?;
         self.await_leader(SECOND)?;
-        self.note("broker 1 is missed; broker 2, of whose end nobody knows, leads")?;
+        self.note("broker 1 is missed; broker 2, dead like it, is made leader")?;
         self.await_leader(LAST)?;
-        self.note("broker 2 is missed; broker 0 leads")
+        self.note("broker 2 is missed; broker 0 is made leader")
     }
 
     fn recover(mut self) -> Outcome<Seen> {

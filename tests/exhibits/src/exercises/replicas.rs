@@ -20,6 +20,9 @@ pub(super) const ACKS_LEADER: i16 = 1;
 pub(super) const ACKS_ALL: i16 = -1;
 /// Of the controller: a broker that is held still is not taken for dead in this time.
 pub(super) const NOBODY_IS_MISSED: &str = "broker.session.timeout.ms=60000";
+/// The records are older than a broker would keep them, or keep them in one segment.
+const KEEPS_OLD_RECORDS: [(&str, &str); 2] =
+    [("retention.ms", "-1"), ("segment.ms", "9223372036854775807")];
 
 /// For what brokers do by themselves.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -37,7 +40,7 @@ impl Replicas {
         of_topic: &[(&str, &str)],
     ) -> Outcome<Self> {
         let cluster = Cluster::start_ours(&BOTH, settings, &[of_controller])?;
-        let of_topic = [&[("retention.ms", "-1")], of_topic].concat();
+        let of_topic = [&KEEPS_OLD_RECORDS[..], of_topic].concat();
         cluster.create_topic(TOPIC, &BOTH, &of_topic)?;
         cluster.await_replicas(TOPIC, &BOTH)?;
         Ok(Self { cluster })

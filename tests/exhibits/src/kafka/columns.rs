@@ -6,7 +6,7 @@ use std::fmt::Write;
 use crate::kafka::acts::{Placed, Request, Stage};
 use crate::kafka::jvm_threads::Role;
 use crate::kafka::line::Thing;
-use crate::kafka::steps::{CLOSE, title};
+use crate::kafka::steps::{CLOSE, UNMUTE, title};
 use crate::session::Act;
 
 /// Of one side.
@@ -15,6 +15,8 @@ pub(crate) const ROLE_COLUMNS: usize = 10;
 const MARGIN: &str = "    ";
 /// Of calls of one kind in a row, all are shown up to so many.
 const ALL_SHOWN_UP_TO: usize = 3;
+
+const LAST_ROUND: usize = 100;
 
 /// Where a group of calls stands: of the way in, down or out, of which connection, in which round of
 /// steps, at which step.
@@ -51,7 +53,9 @@ fn by_step(request: &Request) -> Vec<(Place, Vec<&Placed>)> {
                 if *last == step {
                     calls.push(call);
                 } else {
-                    let round = *round + usize::from(step < *last);
+                    let next = *round + usize::from(step < *last);
+                    // The end of a request stands behind all that the other side has done for it.
+                    let round = if step == UNMUTE { LAST_ROUND } else { next };
                     groups.push(((stage, lane, round, step), vec![call]));
                 }
             }
