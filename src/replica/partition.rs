@@ -654,6 +654,11 @@ impl HeldLeadership<'_> {
     pub fn leader_epoch(&self) -> LeaderEpoch {
         self.leadership.state.leader_epoch
     }
+
+    /// Whether a replica is known to be in sync.
+    pub fn is_in_sync(&self, broker_id: i32) -> bool {
+        self.leadership.state.isr.committed().contains(&broker_id)
+    }
 }
 
 /// What a follower's fetch has come to. Owed, once no lock is held: the change is submitted, and what waits for the
