@@ -12,6 +12,7 @@ use crate::coordinator::group_config::{GroupConfig, OffsetConfig};
 use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::coordinator::group_metadata_manager::GroupMetadataManager;
 use crate::coordinator::group_table::GroupTable;
+use crate::replica::fetcher::replica_fetcher_manager::ReplicaFetcherManager;
 use crate::replica::replica_manager::{ReplicaManager, ReplicaManagerConfig};
 use crate::security::scram::credential_cache::CredentialCache;
 use crate::server::apis::parts::{Forwarding, Parts};
@@ -29,6 +30,8 @@ use crate::storage::log_manager::LogManager;
 /// What a broker knows from its log directories and, in a cluster, from its controller.
 pub(super) struct BrokerParts {
     pub replica_manager: Arc<ReplicaManager>,
+    /// `None` for a broker that is alone.
+    pub fetchers: Option<Arc<ReplicaFetcherManager>>,
     pub metadata_cache: Arc<dyn MetadataCache>,
     pub controller: Arc<dyn Controller>,
     pub auto_topics: Arc<dyn AutoTopicCreationManager>,

@@ -1,6 +1,6 @@
 //! Port of `kafka.server.BrokerServer.startup`: the parts of a broker whose controllers are other processes.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use crate::common::end_point::EndPoint;
 use crate::common::errors::KafkaError;
@@ -98,7 +98,8 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
         time,
         Arc::clone(metrics),
     )?);
-    let registered = Arc::<OnceLock<Arc<BrokerLifecycleManager>>>::default();
+    // Weak: it holds the publisher, which holds the fetchers, which hold this.
+    let registered = Arc::<OnceLock<Weak<BrokerLifecycleManager>>>::default();
     let fetchers = Arc::new(new_fetchers(config, &replica_manager, &engine, &registered, time));
     let group_coordinator =
         new_group_coordinator(config, GroupTable::in_cluster(), &replica_manager, time);
@@ -122,13 +123,14 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
         Entrance { endpoints, publisher, alter_partition_manager, scheduler, time, on_fault };
     let membership = Membership::join(config, identity, entrance)?;
     // Only once: nobody else has it.
-    let _ = registered.set(Arc::clone(membership.lifecycle()));
+    let _ = registered.set(Arc::downgrade(membership.lifecycle()));
     membership.wait_for_first_publication(cancellation).inspect_err(|_| membership.leave())?;
     schedule_offset_expiry(config, scheduler, &group_coordinator);
     schedule_isr_expiration(config, scheduler, &replica_manager);
     let on_controller = OnController::new(config, &membership, &metadata_cache, sources);
     Ok(BrokerParts {
         replica_manager,
+        fetchers: Some(fetchers),
         metadata_cache,
         controller: Arc::new(RemoteController),
         auto_topics: Arc::new(on_controller.auto_topics),
@@ -147,14 +149,14 @@ fn new_fetchers(
     config: &KafkaConfig,
     replica_manager: &Arc<ReplicaManager>,
     engine: &Arc<KRaftEngine>,
-    registered: &Arc<OnceLock<Arc<BrokerLifecycleManager>>>,
+    registered: &Arc<OnceLock<Weak<BrokerLifecycleManager>>>,
     time: &Arc<dyn Time>,
 ) -> ReplicaFetcherManager {
     let (broker_id, registered, engine) =
         (config.broker_id, Arc::clone(registered), Arc::clone(engine));
     // Before it is registered anew a broker says what it was: never less, or a leader would take any epoch for it.
     let broker_epoch = move || {
-        let now = registered.get().and_then(|lifecycle| lifecycle.broker_epoch());
+        let now = registered.get().and_then(|it| it.upgrade()?.broker_epoch());
         now.or_else(|| engine.broker_epoch(broker_id))
     };
     let context = Arc::new(FollowerContext {

@@ -17,6 +17,7 @@ use crate::config::config_def::ConfigError;
 use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::network::request_metrics::STAGES;
 use crate::network::socket_server::SocketServer;
+use crate::replica::fetcher::replica_fetcher_manager::ReplicaFetcherManager;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::server::cluster::membership::Membership;
 use crate::server::cluster::start_cancellation::StartCancellation;
@@ -105,6 +106,8 @@ pub(super) struct Subsystems {
     pub quota_managers: Arc<QuotaManagers>,
     pub group_coordinator: Arc<GroupCoordinator>,
     pub replica_manager: Arc<ReplicaManager>,
+    /// `None` for a broker that is alone.
+    pub fetchers: Option<Arc<ReplicaFetcherManager>>,
     pub log_manager: Arc<LogManager>,
     pub metadata_cache: Arc<dyn MetadataCache>,
     pub dynamic_config: Arc<DynamicBrokerConfig>,
@@ -122,6 +125,7 @@ impl Subsystems {
             controller_events: Arc::clone(&self.controller_events),
             metadata_cache: Arc::clone(&self.metadata_cache),
             replica_manager: Arc::clone(&self.replica_manager),
+            fetchers: self.fetchers.clone(),
             group_coordinator: Arc::clone(&self.group_coordinator),
             log_manager: Arc::clone(&self.log_manager),
             quota_managers: Arc::clone(&self.quota_managers),

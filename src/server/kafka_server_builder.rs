@@ -184,6 +184,7 @@ impl KafkaServerBuilder {
             quota_managers: broker.quota_managers,
             group_coordinator: broker.group_coordinator,
             replica_manager: broker.replica_manager,
+            fetchers: broker.fetchers,
             log_manager,
             metadata_cache: broker.metadata_cache,
             dynamic_config,

@@ -100,6 +100,7 @@ fn read(
         RegistryAutoTopicCreationManager::new(current.of_file(), &metadata_cache, &controller);
     Ok(BrokerParts {
         replica_manager,
+        fetchers: None,
         metadata_cache,
         controller,
         auto_topics: Arc::new(auto_topics),

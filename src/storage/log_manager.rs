@@ -583,18 +583,18 @@ impl LogManager {
     }
 }
 
-/// Port of `kafka.server.DynamicLogConfig`, without the topics: the owner of their overrides
-/// reconfigures their logs.
 impl TruncationKeeper for LogManager {
     /// Writes the recovery points of the directory: the log's may have moved back, and after a crash the old one
     /// would have what is appended from now on pass for flushed.
     fn truncate(
         &self,
-        log: &Arc<Log>,
+        log: &TopicAndPartition,
         offset: Offset,
         truncate: &mut dyn FnMut() -> Result<(), KafkaError>,
     ) -> Result<(), KafkaError> {
-        let pause = self.cleaner.pause(log);
+        // One that is not here, or not any more, is neither cleaned nor in a checkpoint.
+        let Some(log) = self.get_log(log) else { return truncate() };
+        let pause = self.cleaner.pause(&log);
         truncate()?;
         pause.truncated_to(offset);
         let dir = self.dirs.iter().find(|dir| log.dir().parent() == Some(&dir.path));
@@ -602,6 +602,8 @@ impl TruncationKeeper for LogManager {
     }
 }
 
+/// Port of `kafka.server.DynamicLogConfig`, without the topics: the owner of their overrides
+/// reconfigures their logs.
 impl BrokerReconfigurable for LogManager {
     fn reconfigure(&self, _old: &KafkaConfig, new: &KafkaConfig) {
         {

@@ -30,6 +30,7 @@ END
 kafka kafka.tools.StorageTool format -t "$CLUSTER_ID" -c "$CLUSTER_DIR/broker.properties" >&2
 kafka kafka.Kafka "$CLUSTER_DIR/broker.properties" </dev/null >"$CLUSTER_DIR/broker.log" 2>&1 &
 pid=$!
+disown "$pid"
 trap end EXIT
 wait_for_port "$3" "$pid" "Kafka's broker" "$CLUSTER_DIR/broker.log" 60
 echo "$CLUSTER_DIR/logs"

@@ -12,7 +12,9 @@ CLUSTER_STOP_SECONDS=60
 # A controller and brokers that notice within two seconds who has gone, where Kafka takes nine: what is killed
 # is back before a client runs out of patience.
 CONTROLLER_SETTINGS="broker.session.timeout.ms=2000
-num.partitions=3"
+num.partitions=3
+default.replication.factor=3
+min.insync.replicas=2"
 CLUSTER_BROKER_SETTINGS=broker.heartbeat.interval.ms=400
 
 # cluster_start CONTROLLER_PORT BROKER_PORT...

@@ -18,6 +18,9 @@ CLUSTER_DIR=$(cd "$CLUSTER_DIR" && pwd)
 # shellcheck source=controller.sh
 source "$here/controller.sh"
 
+# A topic has a replica on each broker, and acks=all needs two of them.
+CONTROLLER_SETTINGS="default.replication.factor=${#BROKER_IDS[@]}
+min.insync.replicas=2"
 STOP_SECONDS=30
 START_SECONDS=30
 
@@ -107,8 +110,9 @@ say_what_to_try() {
    kcat -b $first -t post -C -e -q | wc -l
    kcat -b $first -o beginning -G readers post               # a group, until Ctrl-C
    $TRANSFERTO metadata-log --bootstrap-controller 127.0.0.1:$CONTROLLER_PORT
-   kill \$(cat $CLUSTER_DIR/broker-2.pid)                    # broker 2 leaves in order; its partitions wait for it
-   $TRANSFERTO $CLUSTER_DIR/broker-2.properties              # here again after some 9 s; its own Ctrl-C ends it
+   kill -9 \$(cat $CLUSTER_DIR/broker-2.pid)                 # broker 2 dies; after some 9 s others lead what it led
+   kcat -b $first -L -t post                                 # "isrs" lacks it
+   $TRANSFERTO $CLUSTER_DIR/broker-2.properties              # here again, copies what it missed; its own Ctrl-C ends it
 and, if you have Kafka's scripts:
    kafka-topics.sh --bootstrap-server $first --create --topic spread --partitions 6
    kafka-topics.sh --bootstrap-server $first --describe

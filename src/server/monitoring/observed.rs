@@ -16,6 +16,7 @@ use crate::coordinator::group_metadata::GroupMetadata;
 use crate::coordinator::group_state::GroupState;
 use crate::image::topic_image::{PartitionRegistration, TopicImage};
 use crate::network::socket_server::SocketServer;
+use crate::replica::fetcher::replica_fetcher_manager::{FetcherMetrics, ReplicaFetcherManager};
 use crate::replica::partition::Partition;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::server::metadata::controller_event_manager::ControllerEventManager;
@@ -33,6 +34,8 @@ pub struct ObservedParts {
     pub controller_events: Arc<ControllerEventManager>,
     pub metadata_cache: Arc<dyn MetadataCache>,
     pub replica_manager: Arc<ReplicaManager>,
+    /// `None` for a broker that is alone.
+    pub fetchers: Option<Arc<ReplicaFetcherManager>>,
     pub group_coordinator: Arc<GroupCoordinator>,
     pub log_manager: Arc<LogManager>,
     pub quota_managers: Arc<QuotaManagers>,
@@ -70,6 +73,10 @@ pub struct Observed<'a> {
     pub offline_partitions: usize,
     /// Those of this broker on a disk that has failed.
     pub offline_replicas: usize,
+    /// Of the threads that copy from other brokers.
+    pub fetchers: FetcherMetrics,
+    /// How many records each partition that is copied is behind, by topic and number.
+    pub lags: Vec<(TopicAndPartition, i64)>,
     /// All log directories, in the order of the settings.
     pub log_dirs: Vec<Arc<LogDirStatus>>,
     pub groups: GroupCounts,
@@ -117,6 +124,14 @@ pub struct GroupCounts {
     pub offsets: usize,
 }
 
+impl ObservedParts {
+    fn lags(&self) -> Vec<(TopicAndPartition, i64)> {
+        let mut lags = self.fetchers.as_ref().map(|it| it.lags()).unwrap_or_default();
+        lags.sort();
+        lags
+    }
+}
+
 impl Observer {
     pub fn new(parts: ObservedParts, state: Arc<CurrentState>, time: Arc<dyn Time>) -> Self {
         let now_ms = time.hi_res_clock_ms();
@@ -152,6 +167,8 @@ impl Observer {
             topics: topics_of(&hosted),
             topic_count: visible.len(),
             offline_partitions: visible.iter().map(|(name, it)| self.offline_of(name, it)).sum(),
+            fetchers: parts.fetchers.as_ref().map(|it| it.metrics()).unwrap_or_default(),
+            lags: parts.lags(),
             log_dirs: parts.log_manager.log_dir_statuses(),
             groups: GroupCounts::of(&parts.group_coordinator),
             processors_idle,

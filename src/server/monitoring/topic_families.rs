@@ -74,6 +74,28 @@ families! {
     Counter "kafka_server_replicamanager_failedisrupdates_total" [] in "changes",
         "kafka.server:type=ReplicaManager,name=FailedIsrUpdatesPerSec",
         |it, out| out.put(&[], it.parts.metrics.failed_isr_updates.value());
+    /// The most records that a partition of this broker is behind its leader in another one.
+    Gauge "kafka_server_replicafetchermanager_maxlag" [] in "records",
+        "kafka.server:type=ReplicaFetcherManager,name=MaxLag,clientId=Replica",
+        |it, out| out.put(&[], it.fetchers.max_lag);
+    /// Requests per second of the thread that asks its leader least often.
+    Gauge "kafka_server_replicafetchermanager_minfetchrate" [] in "requests per second",
+        "kafka.server:type=ReplicaFetcherManager,name=MinFetchRate,clientId=Replica",
+        |it, out| out.put(&[], it.fetchers.min_fetch_rate);
+    /// Threads that copied from a leader and have ended by a fault of this broker.
+    Gauge "kafka_server_replicafetchermanager_deadthreadcount" [] in "threads",
+        "kafka.server:type=ReplicaFetcherManager,name=DeadThreadCount,clientId=Replica",
+        |it, out| out.put(&[], it.fetchers.dead_thread_count);
+    /// Partitions that are copied no more until the cluster changes them; the log says why.
+    Gauge "kafka_server_replicafetchermanager_failedpartitionscount" [] in "partitions",
+        "kafka.server:type=ReplicaFetcherManager,name=FailedPartitionsCount,clientId=Replica",
+        |it, out| out.put(&[], it.fetchers.failed_partitions_count);
+    /// Records that the leader had more at its last answer.
+    Gauge "kafka_server_fetcherlagmetrics_consumerlag" ["topic", "partition"] in "records",
+        "kafka.server:type=FetcherLagMetrics,name=ConsumerLag,clientId=*,topic=*,partition=*",
+        |it, out| for (key, lag) in &it.lags {
+            out.put(&[&key.topic, &key.partition.to_string()], *lag);
+        };
     /// Partitions of this broker that clients know of and nobody leads: that of a disk that has failed, say.
     Gauge "kafka_controller_kafkacontroller_offlinepartitionscount" [] in "partitions",
         "kafka.controller:type=KafkaController,name=OfflinePartitionsCount",

@@ -433,8 +433,11 @@ impl Log {
         truncate: impl Fn(&mut LockedLog<'_>) -> Result<(), KafkaError>,
     ) -> Result<(), KafkaError> {
         let keeper = self.truncation_keeper.get().and_then(Weak::upgrade);
-        match keeper.zip(self.this.upgrade()) {
-            Some((keeper, this)) => keeper.truncate(&this, offset, &mut || self.change(&truncate)),
+        match keeper {
+            Some(keeper) => {
+                let name = self.topic_and_partition();
+                keeper.truncate(name, offset, &mut || self.change(&truncate))
+            }
             None => self.change(truncate),
         }
     }

@@ -1,11 +1,9 @@
 //! In the place of `LogManager.truncateTo` and `truncateFullyAndStartAt`: what a truncation owes to others than
 //! the log, however it comes about.
 
-use std::sync::Arc;
-
 use crate::common::errors::KafkaError;
+use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::Offset;
-use crate::storage::log::log::Log;
 
 /// Who keeps what a truncation of a log makes wrong.
 pub trait TruncationKeeper: Send + Sync {
@@ -16,7 +14,7 @@ pub trait TruncationKeeper: Send + Sync {
     /// Those of `truncate`; `Io`, with the path.
     fn truncate(
         &self,
-        log: &Arc<Log>,
+        log: &TopicAndPartition,
         offset: Offset,
         truncate: &mut dyn FnMut() -> Result<(), KafkaError>,
     ) -> Result<(), KafkaError>;

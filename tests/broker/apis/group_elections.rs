@@ -44,6 +44,11 @@ fn held_bytes(broker: &Broker) -> usize {
 
 /// Elects the broker, and waits until the groups of the partition are there.
 fn elect(broker: &Broker, leader_epoch: LeaderEpoch) {
+    let key = TopicAndPartition::new("__consumer_offsets", PARTITION);
+    let partition = broker.server().replica_manager().local_logs().get_partition(&key).unwrap();
+    let before = partition.state();
+    let partition_epoch = before.partition_epoch + 1;
+    partition.make_leader(PartitionState { leader_epoch, partition_epoch, ..before }).unwrap();
     coordinator(broker).on_election(PARTITION, leader_epoch);
     wait_until("the groups", || !coordinator(broker).manager().table().is_loading());
 }

@@ -258,7 +258,9 @@ fn an_epoch_that_cannot_be_written_down_is_led_and_takes_no_record_until_it_can(
 #[test]
 fn a_fetch_that_waits_is_answered_when_the_logs_part() {
     let scene = Scene::new(LogConfig::default());
-    scene.append(3, 5);
+    // Two batches: a log is cut between batches.
+    scene.append(3, 2);
+    scene.append(3, 3);
     scene.make_leader(4);
     let answers = Arc::new(Mutex::new(Vec::new()));
     let taken = Arc::clone(&answers);

@@ -2,7 +2,7 @@
 //! connected again.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::ErrorKind;
 use std::thread;
 use std::time::Duration;
 
@@ -18,6 +18,13 @@ use crate::cluster::replicas::segments;
 use crate::full_disk::{FILLING, fill_up};
 use crate::outcome::{Outcome, failed};
 
+/// How often one broker is killed in a row.
+const KILLS: u64 = 3;
+/// How often two brokers are cut apart for a moment.
+const FLAPS: u64 = 6;
+/// Shorter than a session and a lag.
+const MOMENT_MS: u64 = 500;
+
 /// One way to hurt a cluster.
 pub(crate) struct Blow {
     /// For the reader.
@@ -26,18 +33,21 @@ pub(crate) struct Blow {
     pub(crate) strike: fn(&mut Cluster, &mut Random) -> Outcome<String>,
 }
 
-/// All of them; each short run has every one of them once, in an order of its own.
-pub(crate) const BLOWS: [Blow; 15] = [
+/// All of them.
+pub(crate) const BLOWS: [Blow; 18] = [
     Blow { name: "kill -9 of a leader", strike: kill_leader },
     Blow { name: "kill -9 of a follower", strike: kill_follower },
     Blow { name: "kill -9 of the controller", strike: kill_controller },
     Blow { name: "kill -9 of the controller and a leader", strike: kill_controller_and_leader },
+    Blow { name: "kill -9 of a leader, again and again", strike: kill_again },
+    Blow { name: "kill -9 of a leader, then of a follower", strike: kill_pair },
     Blow { name: "kill -9 of all brokers at once", strike: kill_all },
     Blow { name: "kill -9 of Kafka's broker", strike: kill_apache },
     Blow { name: "a clean stop", strike: stop_cleanly },
     Blow { name: "a leader stopped beyond its session", strike: pause_leader },
     Blow { name: "a follower stopped beyond its lag", strike: pause_follower },
     Blow { name: "leader and follower cut apart", strike: cut_follower },
+    Blow { name: "connections that come and go", strike: flap },
     Blow { name: "a leader cut from the controller", strike: cut_controller },
     Blow { name: "a leader cut from all nodes, not from clients", strike: cut_leader },
     Blow { name: "a slow follower", strike: slow_follower },
@@ -87,6 +97,30 @@ fn kill_controller_and_leader(cluster: &mut Cluster, random: &mut Random) -> Out
     Ok(format!("node 100 and broker {leader}, leader of {partition}"))
 }
 
+/// Each time as soon as it serves, while it still catches up with what it has missed.
+fn kill_again(cluster: &mut Cluster, random: &mut Random) -> Outcome<String> {
+    let (partition, leader) = some_leader(random)?;
+    for _ in 0..KILLS {
+        cluster.kill_broker(leader);
+        cluster.start_brokers(&[leader])?;
+        sleep_ms(random.below(MOMENT_MS));
+    }
+    Ok(format!("broker {leader}, at first leader of {partition}, {KILLS} times"))
+}
+
+/// For a while one replica of three is left, which may lead and may acknowledge nothing.
+fn kill_pair(cluster: &mut Cluster, random: &mut Random) -> Outcome<String> {
+    let (partition, leader, follower) = some_pair(random)?;
+    cluster.kill_broker(leader);
+    sleep_ms(random.below(SESSION_MS));
+    cluster.kill_broker(follower);
+    sleep_ms(random.below(SESSION_MS));
+    let is_leader_first = random.below(2) == 0;
+    let pair = if is_leader_first { [leader, follower] } else { [follower, leader] };
+    pair.iter().try_for_each(|&id| cluster.start_brokers(&[id]))?;
+    Ok(format!("brokers {leader} and {follower} of {partition}"))
+}
+
 fn kill_all(cluster: &mut Cluster, _: &mut Random) -> Outcome<String> {
     BROKERS.iter().for_each(|&id| cluster.kill_broker(id));
     cluster.start_brokers(&BROKERS)?;
@@ -125,6 +159,18 @@ fn cut_follower(cluster: &mut Cluster, random: &mut Random) -> Outcome<String> {
     let (partition, leader, follower) = some_pair(random)?;
     cut_for_a_while(cluster, random, leader, &[follower])?;
     Ok(format!("brokers {leader} and {follower} of {partition}"))
+}
+
+/// No cut lasts until anybody is missed, but what is under way is late, or lost with its connection.
+fn flap(cluster: &mut Cluster, random: &mut Random) -> Outcome<String> {
+    for _ in 0..FLAPS {
+        let (_, leader, follower) = some_pair(random)?;
+        cluster.network.cut(leader, follower)?;
+        sleep_ms(random.below(MOMENT_MS));
+        cluster.network.join(leader, follower)?;
+        sleep_ms(random.below(MOMENT_MS));
+    }
+    Ok(format!("{FLAPS} pairs of brokers"))
 }
 
 /// It is fenced and hears of it late; followers and clients reach it all the time.
@@ -184,9 +230,11 @@ fn cut_power(cluster: &mut Cluster, random: &mut Random) -> Outcome<String> {
 /// Cuts the last segment of each log anywhere behind the recovery point.
 fn lose_tails(cluster: &Cluster, id: i32, random: &mut Random) -> Outcome<u64> {
     let log_dir = cluster.log_dir(id);
-    let mut checkpoint = String::new();
-    File::open(log_dir.join("recovery-point-offset-checkpoint"))?
-        .read_to_string(&mut checkpoint)?;
+    let checkpoint = match fs::read_to_string(log_dir.join("recovery-point-offset-checkpoint")) {
+        // Nothing is known to be durable before the first checkpoint.
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        read => read?,
+    };
     let mut lost = 0;
     for partition in all_partitions().iter().filter(|it| it.replicas.contains(&id)) {
         let prefix = format!("{} {} ", partition.topic, partition.index);

@@ -28,7 +28,7 @@ pub(crate) const SMALL_DISK_BROKER: i32 = 3;
 /// The controller.
 pub(crate) const CONTROLLER: i32 = 100;
 /// More than a cluster writes to one broker before it is made anew.
-const DISK_BYTES: u64 = 160 << 20;
+const DISK_BYTES: u64 = 320 << 20;
 /// A JVM that starts while everything else recovers.
 const START_PATIENCE: Duration = Duration::from_secs(90);
 const CONNECT_PATIENCE: Duration = Duration::from_millis(500);

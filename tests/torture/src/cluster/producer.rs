@@ -31,8 +31,9 @@ const BATCH_RECORDS_MAX: u64 = 20;
 const IN_FLIGHT_MAX: u64 = 5;
 /// Less than a client waits, so that some answers are that time has run out.
 const TIMEOUT_MS: i32 = 1_000;
-/// Between two batches: a trickle, for the logs are read again and again.
-const PAUSE_MS_RANGE: u64 = 40;
+/// Between two batches there is less than one of these, as chance has it at each leader: a brook or a
+/// trickle, for the logs are read again and again.
+const PAUSES_MS: [u64; 3] = [4, 20, 40];
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 /// After the last blow everything is acknowledged within this time.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(60);
@@ -169,6 +170,7 @@ impl ReplicatedProducer {
         };
         let mut client = Client::connect_to(leader, ANSWER_PATIENCE)?;
         let mut sent: VecDeque<RequestHeader> = VecDeque::new();
+        let pause_ms = PAUSES_MS[self.random.index(PAUSES_MS.len())];
         loop {
             let in_flight = 1 + self.random.below(IN_FLIGHT_MAX) as usize;
             while sent.len() < in_flight {
@@ -182,7 +184,7 @@ impl ReplicatedProducer {
             }
             let Some(header) = sent.pop_front() else { return Ok(()) };
             self.take_answer(&mut client, &header)?;
-            thread::sleep(Duration::from_millis(self.random.below(PAUSE_MS_RANGE)));
+            thread::sleep(Duration::from_millis(self.random.below(pause_ms)));
         }
     }
 
