@@ -610,12 +610,12 @@ impl Partition {
                 }
             }
         }
+        // ANCHOR_END: leader_high_watermark
         #[cfg(sabotage)]
         if sabotage::commits_alone() {
             candidate = end;
         }
         replica.maybe_increment_high_watermark(candidate)
-        // ANCHOR_END: leader_high_watermark
     }
 
     fn leader_start(&self, end_offset: Offset) -> LeaderStart {
