@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use log::{Level, debug, error, log, warn};
+use log::{Level, debug, error, log};
 
 use crate::common::errors::Errors;
 use crate::common::lock::locked;
@@ -234,7 +234,8 @@ impl AbstractFetcherThread {
             Err(error) => return Ok(Err(error)),
         };
         if end < *log_end_offset {
-            warn!(
+            log!(
+                limited(LogKind::Failures, Level::Warn),
                 "{key}: the log ends at {log_end_offset}, and that of its leader, broker {}, at {end}: what is \
                  beyond is cut off. A replica was elected that was not in sync",
                 self.broker.id

@@ -295,6 +295,37 @@ fn an_offset_that_the_leader_cannot_tell_yet_is_asked_for_again() {
     assert_eq!(scene.follower().end(), 1);
 }
 
+/// Such as one that lost the epochs of its log: what the follower has fits into its range, and is out of it.
+#[test]
+fn a_leader_that_would_answer_the_same_again_is_left_alone_for_a_while() {
+    let scene = Scene::of(5, &[(5, "a"), (5, "b")], &[(7, "x")]);
+    assert!(scene.fetch());
+    assert_eq!(scene.follower().values(), ["x"]);
+    assert_delayed(&scene);
+}
+
+/// Port of `ReplicaFetcherThreadTest.testLagIsUpdatedWhenNoRecords` (KAFKA-15080).
+#[test]
+fn an_answer_without_records_says_how_far_a_follower_is_behind() {
+    let scene = Scene::of(0, &[(0, "a")], &[(0, "a")]);
+    assert_eq!(scene.state().unwrap().lag, None);
+    scene.played().high_watermark = Some(4);
+    assert!(scene.fetch());
+    assert_eq!(scene.state().unwrap().lag, Some(3));
+    assert_eq!(scene.thread.stats().lags(), [(key(), 3)]);
+}
+
+#[test]
+fn a_leader_may_answer_any_number_as_its_high_watermark() {
+    let scene = Scene::of(0, &[(0, "a")], &[(0, "a")]);
+    for (high_watermark, lag) in [(i64::MIN, 0), (i64::MAX, i64::MAX - 1)] {
+        scene.played().high_watermark = Some(high_watermark);
+        assert!(scene.fetch());
+        assert_eq!(scene.state().unwrap().lag, Some(lag));
+        assert!(scene.follower().high_watermark() <= 1);
+    }
+}
+
 /// Port of `AbstractFetcherThreadTest.testCorruptMessage`.
 #[test]
 fn a_batch_that_has_suffered_on_the_way_is_asked_for_again() {
