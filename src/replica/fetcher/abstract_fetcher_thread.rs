@@ -191,6 +191,11 @@ impl AbstractFetcherThread {
         for it in out_of_range {
             self.handle_out_of_range(&it);
         }
+        // Without the lock: others are answered on this thread.
+        let owed = locked(&self.copied).owed();
+        if let Some(complete) = owed {
+            complete();
+        }
     }
 
     /// The whole request has failed.

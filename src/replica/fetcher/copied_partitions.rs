@@ -449,6 +449,11 @@ impl CopiedPartitions {
         self.give_up(key);
     }
 
+    /// See [`FetcherReplicas::owed`].
+    pub fn owed(&mut self) -> Option<Box<dyn FnOnce() + Send>> {
+        self.replicas.owed()
+    }
+
     /// A log was not changed as its leader would have it.
     fn set_back(&mut self, key: &TopicAndPartition, error: &KafkaError, now_ms: i64) {
         match trouble(error) {

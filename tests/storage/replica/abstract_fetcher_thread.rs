@@ -3,13 +3,19 @@
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use transferto::common::errors::Errors;
+use transferto::common::hang_up::HangUp;
 use transferto::common::units::{LeaderEpoch, Offset};
 use transferto::replica::fetcher::partition_fetch_state::ReplicaState;
+use transferto::replica::local_logs::{DEBUGGING_CONSUMER_ID, LogReadResult, PartitionFetchInfo};
 
-use crate::replica::fetcher_scene::{BACKOFF_MS, Scene, append, key, other_key};
+use crate::replica::fetcher_scene::{BACKOFF_MS, Scene, TOPIC_ID, append, key, other_key};
+use crate::replica::partition_scene::{fetch_info, params};
+
+/// Longer than any test takes: only events end a wait.
+const FOR_EVER_MS: i64 = 3_600_000;
 
 /// Holds that the partition waits, and that it goes on when it has waited long enough.
 fn assert_delayed(scene: &Scene) {
@@ -313,6 +319,27 @@ fn an_answer_without_records_says_how_far_a_follower_is_behind() {
     assert!(scene.fetch());
     assert_eq!(scene.state().unwrap().lag, Some(3));
     assert_eq!(scene.thread.stats().lags(), [(key(), 3)]);
+}
+
+/// Port of `ReplicaFetcherThreadTest.testLocalFetchCompletionIfHighWatermarkUpdated`.
+#[test]
+fn a_fetch_that_waits_at_a_follower_gets_what_its_leader_calls_committed() {
+    let scene = Scene::of(0, &[(0, "a")], &[]);
+    scene.played().high_watermark = Some(0);
+    assert!(scene.fetch());
+    let info = PartitionFetchInfo { topic_id: TOPIC_ID, ..fetch_info(0) };
+    let (sender, receiver) = mpsc::channel();
+    let callback = Box::new(move |mut results: Vec<(_, LogReadResult)>| {
+        sender.send(results.remove(0).1.unwrap().size_in_bytes()).unwrap();
+    });
+    let params = params(DEBUGGING_CONSUMER_ID, None, FOR_EVER_MS);
+    let manager = scene.follower_manager();
+    manager.fetch_messages(params, &[(key(), info)], &HangUp::default(), callback);
+    assert!(scene.fetch());
+    assert!(receiver.try_recv().is_err(), "nothing is committed yet");
+    scene.played().high_watermark = Some(1);
+    assert!(scene.fetch());
+    assert_eq!(receiver.try_recv(), Ok(scene.leader().bytes().len()));
 }
 
 #[test]

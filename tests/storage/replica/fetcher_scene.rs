@@ -284,6 +284,11 @@ impl Scene {
         self.follower.copied(&key())
     }
 
+    /// What the follower's broker does with its partitions.
+    pub(crate) fn follower_manager(&self) -> &ReplicaManager {
+        &self.follower.manager
+    }
+
     pub(crate) fn follower_of(&self, key: &TopicAndPartition) -> Copied {
         self.follower.copied(key)
     }
