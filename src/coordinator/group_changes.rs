@@ -37,6 +37,7 @@ use crate::coordinator::group_table::Load;
 use crate::coordinator::group_timer::{Deadline, DeadlineOf, GroupTimers};
 use crate::coordinator::reaper_queue::ReaperQueue;
 use crate::coordinator::rebalance::Rebalance;
+use crate::coordinator::stored_change::{StoredCallback, StoredChange};
 use crate::coordinator::{committed_offsets, group_sync};
 
 /// How long the reaper sleeps when nothing is due, in milliseconds of real time.
@@ -188,21 +189,17 @@ impl GroupChanges {
         result
     }
 
-    /// The same for a change that waits for its store, whichever thread appends it.
-    ///
-    /// # Errors
-    /// Those of `change`, and why its records are not in the log.
-    pub fn change_and_wait<R>(
+    /// The same for a change whose client is answered when its records are stored, whichever thread appends
+    /// them: with what `change` has returned, its error, or why its records are not in the log.
+    pub fn change_and_call_back<R: Send + 'static>(
         &self,
         group: &Arc<Group>,
         change: impl FnOnce(&mut GroupMetadata, DoneCallback) -> Result<R, Errors>,
-    ) -> Result<R, Errors> {
-        let (sender, receiver) = mpsc::channel();
-        let callback: DoneCallback = Box::new(move |stored| {
-            let _ = sender.send(stored); // The receiver waits below.
-        });
-        let result = self.change(group, |it| change(it.group, callback))?;
-        receiver.recv().unwrap_or(Err(Errors::UnknownServerError)).map(|()| result)
+        callback: StoredCallback<R>,
+    ) {
+        let stored = StoredChange::new(callback);
+        let on_stored = stored.on_stored();
+        stored.returned(self.change(group, |it| change(it.group, on_stored)));
     }
 
     /// The same for a background task, which has other groups to look after.

@@ -26,12 +26,13 @@ use crate::coordinator::group_memory::group_bytes_max;
 use crate::coordinator::group_metadata::GroupMetadata;
 use crate::coordinator::group_metadata_manager::GroupMetadataManager;
 use crate::coordinator::group_results::{
-    CommitCallback, CommitOffsets, FetchedOffsets, GroupOverview, GroupSummary, JoinCallback,
-    JoinError, JoinGroup, MemberIdentity, SyncCallback, SyncGroup,
+    CommitCallback, CommitOffsets, DoneCallback, FetchedOffsets, GroupOverview, GroupSummary,
+    JoinCallback, JoinError, JoinGroup, MemberIdentity, SyncCallback, SyncGroup,
 };
 use crate::coordinator::group_state::GroupState;
 use crate::coordinator::group_store::OffsetCommit;
 use crate::coordinator::member_metadata::member_bytes;
+use crate::coordinator::stored_change::StoredCallback;
 use crate::coordinator::{committed_offsets, group_hang_up, group_join, group_leave, group_sync};
 
 /// The longest id that the records of `__consumer_offsets` can hold, in bytes.
@@ -332,20 +333,22 @@ impl GroupCoordinator {
         })
     }
 
-    /// Removes offsets of a group that does not read them. Returns one result for each, in their
-    /// order, when the log has them.
-    ///
-    /// # Errors
-    /// What is wrong with the group as a whole.
+    /// Removes offsets of a group that does not read them. Calls back when the log has it: with one result for
+    /// each, in their order, or with what is wrong with the group as a whole.
     pub fn delete_offsets(
         &self,
         group_id: &str,
         partitions: &[TopicAndPartition],
-    ) -> Result<Vec<Result<(), Errors>>, Errors> {
-        let group = self.group_of_members(group_id, Errors::GroupIdNotFound)?;
-        self.changes.change_and_wait(&group, |it, callback| {
-            committed_offsets::delete(it, partitions, callback)
-        })
+        callback: StoredCallback<Vec<Result<(), Errors>>>,
+    ) {
+        match self.group_of_members(group_id, Errors::GroupIdNotFound) {
+            Ok(group) => self.changes.change_and_call_back(
+                &group,
+                |it, on_stored| committed_offsets::delete(it, partitions, on_stored),
+                callback,
+            ),
+            Err(error) => callback(Err(error)),
+        }
     }
 
     /// Removes the offsets of partitions that no longer exist. Returns when the log has that of all
@@ -420,18 +423,24 @@ impl GroupCoordinator {
         }
     }
 
-    /// Removes a group that has no members, with its offsets. Returns when it is out of the log.
-    ///
-    /// # Errors
-    /// `GROUP_ID_NOT_FOUND`; `NON_EMPTY_GROUP`; or why it cannot be removed from the log.
-    pub fn delete_group(&self, group_id: &str) -> Result<(), Errors> {
+    /// Removes a group that has no members, with its offsets. Calls back when it is out of the log, or with
+    /// `GROUP_ID_NOT_FOUND`, `NON_EMPTY_GROUP`, or why it cannot be removed from the log.
+    pub fn delete_group(&self, group_id: &str, callback: DoneCallback) {
+        match self.group_to_delete(group_id) {
+            Ok(group) => {
+                self.changes.change_and_call_back(&group, committed_offsets::remove_group, callback)
+            }
+            Err(error) => callback(Err(error)),
+        }
+    }
+
+    fn group_to_delete(&self, group_id: &str) -> Result<Arc<Group>, Errors> {
         let is_without_topic = self.manager().table().is_without_topic();
-        let group = match self.validate_group_status(group_id) {
-            Ok(group) => group.ok_or(Errors::GroupIdNotFound)?,
-            Err(Errors::NotCoordinator) if is_without_topic => return Err(Errors::GroupIdNotFound),
-            Err(error) => return Err(error),
-        };
-        self.changes.change_and_wait(&group, committed_offsets::remove_group)
+        match self.validate_group_status(group_id) {
+            Ok(group) => group.ok_or(Errors::GroupIdNotFound),
+            Err(Errors::NotCoordinator) if is_without_topic => Err(Errors::GroupIdNotFound),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ pub mod offset_and_metadata;
 pub mod offset_table;
 pub mod consumer_protocol;
 pub mod group_results;
+pub mod stored_change;
 pub mod member_metadata;
 pub mod group_records;
 pub mod group_store;

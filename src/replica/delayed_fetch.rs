@@ -72,6 +72,10 @@ impl DelayedFetch {
             true => replica.high_watermark(),
             false => replica.log_end_offset(),
         };
+        let follower = self.metadata.mode.follower;
+        if follower.is_some_and(|id| self.local_logs.is_held_back(&partition, id)) {
+            return Some(0);
+        }
         // KAFKA-3159: equal offsets offer nothing, even if one of the places is on a segment that
         // has been rolled.
         if end.message_offset == start.message_offset {
@@ -111,6 +115,7 @@ impl DelayedOperation for DelayedFetch {
         let fetch_info: Vec<_> =
             self.metadata.status.iter().map(|it| (it.key.clone(), it.fetch_info)).collect();
         let results = self.local_logs.read_from_local_log(self.metadata.mode, &fetch_info);
+        self.local_logs.count_replicated(self.metadata.mode, &results);
         self.local_logs.warm(&results);
         callback(results);
     }

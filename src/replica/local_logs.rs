@@ -319,6 +319,12 @@ impl LocalLogs {
             let nothing = replica.log.read_nothing(fetch.offset);
             return Ok(read(nothing, diverging_epoch, log_config));
         }
+        if let Some(id) = mode.follower.filter(|_| fetch.fetch_size >= 0)
+            && held.as_ref().is_some_and(|held| !held.is_in_sync(id))
+            && self.is_throttled(key)
+        {
+            return Ok(read(replica.log.read_nothing(fetch.offset), None, log_config));
+        }
         // Messages to convert are read by this process, and a cut end costs nothing there.
         let is_converted = mode.newest_readable_magic < MAGIC_VALUE_V2
             && log_config.message_format_magic > mode.newest_readable_magic;
@@ -403,6 +409,32 @@ impl LocalLogs {
             results.push((key.clone(), result));
         }
         (results, high_watermark_moved)
+    }
+
+    /// Port of `shouldLeaderThrottle`: whether a follower has to wait with what it lacks of a partition. One in sync
+    /// never has to.
+    pub fn is_held_back(&self, partition: &Partition, follower: i32) -> bool {
+        self.is_throttled(&partition.topic_and_partition)
+            && !partition.isr().committed().contains(&follower)
+    }
+
+    fn is_throttled(&self, key: &TopicAndPartition) -> bool {
+        let quota = &self.context.quotas.leader;
+        quota.is_throttled(key) && quota.is_quota_exceeded()
+    }
+
+    /// Counts what a follower is sent of partitions that are throttled.
+    pub fn count_replicated(&self, mode: ReadMode, results: &[(TopicAndPartition, LogReadResult)]) {
+        if mode.follower.is_none() {
+            return;
+        }
+        let quota = &self.context.quotas.leader;
+        for (key, result) in results {
+            let size = result.as_ref().map_or(0, LogReadInfo::size_in_bytes);
+            if size > 0 && quota.is_throttled(key) {
+                quota.record(size as u64);
+            }
+        }
     }
 
     /// Reads the slices' pages into the page cache if they are not there: here, on a handler

@@ -610,12 +610,12 @@ impl Partition {
                 }
             }
         }
+        // ANCHOR_END: leader_high_watermark
         #[cfg(sabotage)]
         if sabotage::commits_alone() {
             candidate = end;
         }
         replica.maybe_increment_high_watermark(candidate)
-        // ANCHOR_END: leader_high_watermark
     }
 
     fn leader_start(&self, end_offset: Offset) -> LeaderStart {
@@ -653,6 +653,11 @@ pub struct HeldLeadership<'a> {
 impl HeldLeadership<'_> {
     pub fn leader_epoch(&self) -> LeaderEpoch {
         self.leadership.state.leader_epoch
+    }
+
+    /// Whether a replica is known to be in sync.
+    pub fn is_in_sync(&self, broker_id: i32) -> bool {
+        self.leadership.state.isr.committed().contains(&broker_id)
     }
 }
 

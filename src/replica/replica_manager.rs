@@ -154,7 +154,6 @@ pub struct ReplicaManager {
     isr_updates: Arc<IsrUpdates>,
     /// One checkpoint file per log directory.
     high_watermark_checkpoints: Vec<(Arc<LogDirStatus>, OffsetCheckpoint)>,
-    quotas: Arc<ReplicationQuotaManagers>,
     metrics: Arc<Metrics>,
 }
 
@@ -186,6 +185,7 @@ impl ReplicaManager {
             engine,
             time: Arc::clone(time),
             replica_lag_time_max_ms: config.replica_lag_time_max_ms,
+            quotas: Arc::new(ReplicationQuotaManagers::new(time)),
             metrics: Arc::clone(&metrics),
         }));
         if config.leaves_cold_pages {
@@ -197,14 +197,13 @@ impl ReplicaManager {
             delayed,
             isr_updates: Arc::new(isr_updates),
             high_watermark_checkpoints,
-            quotas: Arc::new(ReplicationQuotaManagers::new(time)),
             metrics,
         })
     }
 
     /// How much may be replicated.
     pub fn quotas(&self) -> &Arc<ReplicationQuotaManagers> {
-        &self.quotas
+        &self.local_logs.context().quotas
     }
 
     pub fn local_logs(&self) -> &LocalLogs {
@@ -325,6 +324,7 @@ impl ReplicaManager {
             false => Vec::new(),
         };
         if params.answers_now(&log_read_results) {
+            self.local_logs.count_replicated(mode, &log_read_results);
             self.local_logs.warm(&log_read_results);
             response_callback(log_read_results);
         } else {

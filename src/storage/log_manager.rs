@@ -299,6 +299,13 @@ impl LogManager {
                 error!("cannot write the recovery points: {error}");
             }
         });
+        every("kafka-log-start-offset-checkpoint", config.flush_checkpoint_ms, |manager| {
+            let moved =
+                manager.in_each_directory(|dir| manager.checkpoint_moved_log_starts_of(dir));
+            if let Err(error) = moved {
+                error!("cannot write where logs begin: {error}");
+            }
+        });
         self.cleaner.startup();
     }
 
@@ -520,6 +527,15 @@ impl LogManager {
         Ok(dir.log_start_offsets.write(&self.log_starts_in(dir))?)
     }
 
+    /// The same, unless the file has them already: an admin's deletion writes it on the leader, and followers
+    /// learn of it by the way.
+    fn checkpoint_moved_log_starts_of(&self, dir: &LogDirectory) -> Result<(), KafkaError> {
+        match dir.log_start_offsets.read()? == self.log_starts_in(dir) {
+            true => Ok(()),
+            false => self.checkpoint_log_starts_of(dir),
+        }
+    }
+
     fn log_starts_in(&self, dir: &LogDirectory) -> BTreeMap<TopicAndPartition, Offset> {
         let logs = self.logs.in_directory(&dir.path).into_iter();
         let moved = logs.filter(|log| log.log_start_offset() > log.segments()[0].base_offset());
@@ -558,6 +574,7 @@ impl LogManager {
         let threads = read_locked(&self.config).recovery_threads_per_data_dir;
         let closed = for_each(self.logs.in_directory(&dir.path), threads, close);
         self.checkpoint_directory(dir)?;
+        self.checkpoint_moved_log_starts_of(dir)?;
         closed?;
         // A task may have failed whose caller did not hear of it.
         dir.status.check_online()?;

@@ -167,9 +167,12 @@ impl Committed {
         Ok(())
     }
 
-    /// Every batch of the log below `until` is committed there.
+    /// Every batch of the log below `until` is committed there, but for those that an admin has deleted: the
+    /// leader has forgotten their epochs, so a follower may have others in their place until it begins where its
+    /// leader does.
     fn check_prefix(&self, view: &LogView, until: i64) -> Result<(), String> {
-        for batch in view.batches.iter().filter(|it| it.next <= until) {
+        let counts = |it: &&StoredBatch| it.base >= self.deleted_before && it.next <= until;
+        for batch in view.batches.iter().filter(counts) {
             match self.at(batch.base) {
                 Some(committed) if committed == batch => (),
                 _ => {

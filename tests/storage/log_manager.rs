@@ -647,6 +647,28 @@ fn the_next_start_removes_what_was_deleted_and_leaves_what_only_looks_like_it() 
     assert_eq!(names_with(&test, "-delete"), ["t-0.mine-delete"]);
 }
 
+/// A follower learns from its leader's answers where the log begins, and nobody asks it to write that down. Found by
+/// the simulation, seed 34.
+#[test]
+fn where_a_log_begins_is_written_down_by_a_task_and_by_a_shutdown() {
+    for is_stopped in [true, false] {
+        let test = Test::new(LogConfig { retention_ms: (-1).into(), ..LogConfig::default() });
+        let manager = test.manager();
+        let log = create(&manager, "t", 0);
+        for _ in 0..4 {
+            append(&log);
+        }
+        log.delete_records_before(Offset(2)).unwrap();
+        match is_stopped {
+            true => assert!(manager.shutdown()),
+            false => test.mocks.sleep(INITIAL_TASK_DELAY_MS),
+        }
+        drop((log, manager));
+        let log = test.manager().get_log(&partition("t", 0)).unwrap();
+        assert_eq!(log.log_start_offset(), Offset(2), "{is_stopped}");
+    }
+}
+
 #[test]
 fn a_log_begins_where_it_began_even_if_a_crash_took_what_followed() {
     let test = Test::new(LogConfig::default());

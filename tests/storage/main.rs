@@ -44,6 +44,7 @@ mod replica {
     mod isr;
     mod isr_expiration;
     mod leader_epochs;
+    mod leader_throttle;
     mod local_logs;
     mod partition;
     mod partition_lock;

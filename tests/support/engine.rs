@@ -13,6 +13,7 @@ use transferto::replica::partition_context::PartitionContext;
 use transferto::replica::replication_engine::{
     AlterPartition, AlterPartitionCallback, ReplicationEngine,
 };
+use transferto::replica::replication_quota_manager::ReplicationQuotaManagers;
 
 /// Knows what the test has set, and keeps each change that it is asked for until the test answers it.
 #[derive(Default)]
@@ -85,5 +86,6 @@ pub fn context_of_one() -> Arc<PartitionContext> {
 /// What partitions are made with, with Kafka's `replica.lag.time.max.ms`.
 pub fn context(engine: Arc<ScriptedEngine>, time: Arc<dyn Time>) -> Arc<PartitionContext> {
     let metrics = Arc::new(Metrics::default());
-    Arc::new(PartitionContext { engine, time, replica_lag_time_max_ms: 30_000, metrics })
+    let quotas = Arc::new(ReplicationQuotaManagers::new(&time));
+    Arc::new(PartitionContext { engine, time, replica_lag_time_max_ms: 30_000, quotas, metrics })
 }

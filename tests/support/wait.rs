@@ -1,5 +1,6 @@
 //! Waiting for what other threads do, without a fixed time.
 
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,4 +22,11 @@ pub fn wait_for<T>(what: &str, mut answer: impl FnMut() -> Option<T>) -> T {
         assert!(began.elapsed() < PATIENCE, "waited in vain for {what}");
         thread::park_timeout(Duration::from_millis(1));
     }
+}
+
+/// What `ask` is answered by its callback, on whichever thread.
+pub fn answered<T: Send + 'static>(ask: impl FnOnce(Box<dyn FnOnce(T) + Send>)) -> T {
+    let (sender, answer) = mpsc::channel();
+    ask(Box::new(move |it| drop(sender.send(it))));
+    answer.recv_timeout(PATIENCE).expect("an answer")
 }

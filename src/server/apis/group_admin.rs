@@ -7,15 +7,13 @@ use std::sync::Arc;
 use crate::common::errors::Errors;
 use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::coordinator::group_results::{GroupOverview, GroupSummary};
-use crate::protocol::delete_groups::{
-    DeletableGroupResult, DeleteGroupsRequest, DeleteGroupsResponse,
-};
+use crate::protocol::delete_groups::DeleteGroupsRequest;
 use crate::protocol::describe_groups::{
     DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroup, DescribedGroupMember,
 };
 use crate::protocol::list_groups::{ListGroupsRequest, ListGroupsResponse, ListedGroup};
 use crate::protocol::request::ResponseBody;
-use crate::server::apis::groups::error_code;
+use crate::server::apis::group_deletions::GroupDeletions;
 use crate::server::apis::parts::Parts;
 use crate::server::reply::reply::Reply;
 use crate::server::security::authorization::Authorization;
@@ -121,19 +119,19 @@ impl GroupAdminApis {
             let (authorization, group) = (&self.authorization, Resource::group(group_id));
             authorization.authorize(&reply.context, Operation::Delete, group)
         };
-        let result = |group_id: &String| DeletableGroupResult {
-            group_id: group_id.clone(),
-            error_code: match may_delete(group_id) {
-                true => error_code(self.group_coordinator.delete_group(group_id)),
-                false => Errors::GroupAuthorizationFailed.code(),
-            },
-        };
         // One that is named twice is deleted and answered once, as in Kafka.
         let mut named = HashSet::new();
         let names = request.groups_names.iter().filter(|group_id| named.insert(*group_id));
-        let results = names.map(result).collect();
-        let response = DeleteGroupsResponse { throttle_time_ms: 0, results };
-        reply.send_body(&ResponseBody::DeleteGroups(response));
+        let group_ids: Vec<String> = names.cloned().collect();
+        let are_allowed: Vec<bool> = group_ids.iter().map(|it| may_delete(it)).collect();
+        let deletions = GroupDeletions::begin(reply, &group_ids);
+        for (place, (group_id, is_allowed)) in group_ids.iter().zip(are_allowed).enumerate() {
+            let callback = deletions.of_group(place);
+            match is_allowed {
+                true => self.group_coordinator.delete_group(group_id, callback),
+                false => callback(Err(Errors::GroupAuthorizationFailed)),
+            }
+        }
     }
 }
 

@@ -259,33 +259,45 @@ impl GroupOffsetApis {
                 refusals.push(refusal);
             }
         }
-        let response = match self.group_coordinator.delete_offsets(&request.group_id, &partitions) {
-            Err(error) => request.error_response(error),
-            Ok(results) => {
-                let mut results = results.into_iter();
-                let result_of = |refusal: Option<Errors>| match refusal {
-                    Some(error) => Err(error),
-                    None => results.next().unwrap_or(MISSING),
-                };
-                let mut results = refusals.into_iter().map(result_of);
-                let mut next_result = || results.next().unwrap_or(MISSING);
-                let topics = request.topics.iter().map(|topic| OffsetDeleteResponseTopic {
-                    name: topic.name.clone(),
-                    partitions: topic
-                        .partitions
-                        .iter()
-                        .map(|it| OffsetDeleteResponsePartition {
-                            partition_index: it.partition_index,
-                            error_code: error_code(next_result()),
-                        })
-                        .collect(),
-                });
-                let topics = topics.collect();
-                OffsetDeleteResponse { topics, ..OffsetDeleteResponse::default() }
-            }
+        let asked = request.clone();
+        let callback = move |deleted| {
+            let response = offset_delete_response(&asked, refusals, deleted);
+            reply.send_body(&ResponseBody::OffsetDelete(response));
         };
-        reply.send_body(&ResponseBody::OffsetDelete(response));
+        let group_id = &request.group_id;
+        self.group_coordinator.delete_offsets(group_id, &partitions, Box::new(callback));
     }
+}
+
+/// `refusals` are of all partitions in the order of the request, `deleted` of those that were not refused.
+fn offset_delete_response(
+    request: &OffsetDeleteRequest,
+    refusals: Vec<Option<Errors>>,
+    deleted: Result<Vec<Result<(), Errors>>, Errors>,
+) -> OffsetDeleteResponse {
+    let mut results = match deleted {
+        Err(error) => return request.error_response(error),
+        Ok(results) => results.into_iter(),
+    };
+    let result_of = |refusal: Option<Errors>| match refusal {
+        Some(error) => Err(error),
+        None => results.next().unwrap_or(MISSING),
+    };
+    let mut results = refusals.into_iter().map(result_of);
+    let mut next_result = || results.next().unwrap_or(MISSING);
+    let topics = request.topics.iter().map(|topic| OffsetDeleteResponseTopic {
+        name: topic.name.clone(),
+        partitions: topic
+            .partitions
+            .iter()
+            .map(|it| OffsetDeleteResponsePartition {
+                partition_index: it.partition_index,
+                error_code: error_code(next_result()),
+            })
+            .collect(),
+    });
+    let topics = topics.collect();
+    OffsetDeleteResponse { topics, ..OffsetDeleteResponse::default() }
 }
 
 /// What an answer takes in memory, in bytes.

@@ -14,6 +14,7 @@ pub mod topic_view;
 pub mod metadata;
 pub mod groups;
 pub mod group_offsets;
+pub(crate) mod group_deletions;
 pub mod group_admin;
 pub mod api_versions;
 pub mod cluster;

@@ -6,16 +6,18 @@ use std::sync::{Arc, mpsc};
 use support::broker::Broker;
 use support::temp::TempDir;
 use support::treacherous_time::TreacherousTime;
-use support::wait::{PATIENCE, wait_until};
+use support::wait::{PATIENCE, answered, wait_until};
 use transferto::common::errors::Errors;
 use transferto::common::mock_time::MockTime;
 use transferto::common::time::Time;
 use transferto::common::topic_partition::TopicAndPartition;
 use transferto::common::units::LeaderEpoch;
 use transferto::coordinator::group_coordinator::GroupCoordinator;
+use transferto::coordinator::group_metadata::GroupMetadata;
 use transferto::coordinator::group_records::{group_metadata_key, offset_commit_key};
 use transferto::coordinator::group_store::Store;
 use transferto::message::record_batch_builder::RecordBatchBuilder;
+use transferto::protocol::delete_groups::DeleteGroupsRequest;
 use transferto::protocol::list_groups::ListGroupsRequest;
 use transferto::protocol::request::{RequestBody, ResponseBody};
 use transferto::replica::isr_state::IsrState;
@@ -85,7 +87,10 @@ fn members_go_on_where_their_group_was_when_its_partition_comes_back() {
     assert_eq!(leader.commit("post", 0, 6), NOT_COORDINATOR);
     assert_eq!(leader.committed_in(1, "post", 0).error_code, NOT_COORDINATOR);
     assert_eq!(leader.describe().error_code, NOT_COORDINATOR);
-    assert_eq!(coordinator(&broker).delete_group("g"), Err(Errors::NotCoordinator));
+    assert_eq!(
+        answered(|it| coordinator(&broker).delete_group("g", it)),
+        Err(Errors::NotCoordinator)
+    );
     assert_eq!(follower.leave(5), NOT_COORDINATOR);
     let listed = list_groups(&mut other.client, 5, &[]);
     assert_eq!(listed.iter().map(|it| it.group_id.as_str()).collect::<Vec<_>>(), ["b"]);
@@ -124,8 +129,8 @@ fn while_a_partition_is_loaded_clients_are_asked_to_come_again() {
     assert_eq!(follower.leave(5), LOADING);
     let post = [TopicAndPartition::new("post", 0)];
     let loading = Errors::CoordinatorLoadInProgress;
-    assert_eq!(coordinator(&broker).delete_group("g"), Err(loading));
-    assert_eq!(coordinator(&broker).delete_offsets("g", &post), Err(loading));
+    assert_eq!(answered(|it| coordinator(&broker).delete_group("g", it)), Err(loading));
+    assert_eq!(answered(|it| coordinator(&broker).delete_offsets("g", &post, it)), Err(loading));
     let list = RequestBody::ListGroups(ListGroupsRequest::default());
     let ResponseBody::ListGroups(listed) = other.client.call(4, &list, &[]).0 else { panic!() };
     assert_eq!((listed.error_code, listed.groups.len()), (LOADING, 0));
@@ -174,12 +179,15 @@ fn a_group_that_is_unloaded_takes_nothing_any_more() {
     let changes = coordinator(&broker).changes();
     let refusal = changes.change(&group, |it| it.group.check_not_dead());
     assert_eq!(refusal, Err(Errors::NotCoordinator));
-    let removed = changes.change_and_wait(&group, |it, callback| {
-        it.outbox.store(Store::RemoveOffsets {
-            keys: vec![TopicAndPartition::new("post", 0)],
-            callback: Some(callback),
-        });
-        Ok(())
+    let removed = answered(|answer| {
+        let remove = |it: &mut GroupMetadata, callback| {
+            it.outbox.store(Store::RemoveOffsets {
+                keys: vec![TopicAndPartition::new("post", 0)],
+                callback: Some(callback),
+            });
+            Ok(())
+        };
+        changes.change_and_call_back(&group, remove, answer);
     });
     assert_eq!(removed, Err(Errors::NotCoordinator), "it is not appended");
     elect(&broker, SECOND);
@@ -383,6 +391,30 @@ fn a_commit_that_waits_for_replicas_holds_no_thread_up() {
         (vec![0], vec![0])
     );
     assert_eq!(leader.committed("post", 0).committed_offset, 6, "in the order of the requests");
+}
+
+/// The follower whose fetch ends the wait needs a thread for its request, and there is one.
+#[test]
+fn a_removal_that_waits_for_replicas_holds_no_thread_up() {
+    let settings = [SETTINGS, &[("num.io.threads", "1")]].concat();
+    let broker = Broker::start(&settings);
+    let mut other = Member::alone_in(&broker, "b");
+    let mut consumer = Member::of(&broker, "g");
+    consumer.client.create_topic("post");
+    assert_eq!(consumer.commit("post", 0, 5), 0);
+    set_replicas(&broker, 2);
+    let groups_names = vec!["g".to_string(), "nobody".to_string(), "b".to_string()];
+    let request = RequestBody::DeleteGroups(DeleteGroupsRequest { groups_names });
+    let deleting = consumer.client.send(2, &request, &[]);
+    wait_for_append(&broker);
+    assert_eq!(other.heartbeat(), 0);
+    set_replicas(&broker, 1);
+    let ResponseBody::DeleteGroups(deleted) = consumer.client.receive(&deleting).0 else {
+        panic!("a deletion")
+    };
+    let results = deleted.results.iter().map(|it| (it.group_id.as_str(), it.error_code));
+    let (unknown, not_empty) = (Errors::GroupIdNotFound.code(), Errors::NonEmptyGroup.code());
+    assert_eq!(results.collect::<Vec<_>>(), [("g", 0), ("nobody", unknown), ("b", not_empty)]);
 }
 
 #[test]

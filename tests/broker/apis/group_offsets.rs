@@ -6,7 +6,7 @@ use std::sync::{Arc, mpsc};
 
 use support::broker::Broker;
 use support::temp::TempDir;
-use support::wait::wait_until;
+use support::wait::{answered, wait_until};
 use transferto::common::errors::Errors;
 use transferto::common::mock_time::MockTime;
 use transferto::common::time::Time;
@@ -444,10 +444,13 @@ fn a_group_with_more_offsets_than_one_batch_of_tombstones_is_deleted_whole() {
     commit_all();
     coordinator.handle_deleted_partitions(&partitions(0..600));
     assert_eq!(remaining(), 601);
-    assert_eq!(coordinator.delete_offsets("g", &partitions(0..1200)), Ok(vec![Ok(()); 1200]));
+    assert_eq!(
+        answered(|it| coordinator.delete_offsets("g", &partitions(0..1200), it)),
+        Ok(vec![Ok(()); 1200])
+    );
     assert_eq!(remaining(), 1);
     commit_all();
-    assert_eq!((remaining(), coordinator.delete_group("g")), (1201, Ok(())));
+    assert_eq!((remaining(), answered(|it| coordinator.delete_group("g", it))), (1201, Ok(())));
     let broker = Broker::start_in(broker.stop(), SETTINGS);
     let coordinator = broker.server().group_coordinator();
     assert!(coordinator.list_groups().unwrap().is_empty(), "nothing of it is in the log");

@@ -5,7 +5,7 @@ use std::sync::{Arc, mpsc};
 use support::broker::Broker;
 use support::records::batch;
 use support::temp::TempDir;
-use support::wait::wait_until;
+use support::wait::{answered, wait_until};
 use transferto::common::errors::Errors;
 use transferto::common::mock_time::MockTime;
 use transferto::common::topic_partition::TopicAndPartition;
@@ -600,10 +600,13 @@ fn sync_and_leave(coordinator: &Arc<GroupCoordinator>, member: Identity, generat
         assert_eq!(synced.assignment, b"all");
         assert_eq!(of_callback.describe_group("g").unwrap().state, "Stable");
         let partition = TopicAndPartition::new("post", 0);
-        assert_eq!(of_callback.delete_group("g"), Err(Errors::NonEmptyGroup));
+        assert_eq!(answered(|it| of_callback.delete_group("g", it)), Err(Errors::NonEmptyGroup));
         assert_eq!(of_callback.leave_group("g", &[member]), Ok(vec![Ok(())]));
-        assert_eq!(of_callback.delete_offsets("g", &[partition]), Ok(vec![Ok(())]));
-        assert_eq!(of_callback.delete_group("g"), Ok(()));
+        assert_eq!(
+            answered(|it| of_callback.delete_offsets("g", &[partition], it)),
+            Ok(vec![Ok(())])
+        );
+        assert_eq!(answered(|it| of_callback.delete_group("g", it)), Ok(()));
         assert_eq!(of_callback.describe_group("g").unwrap().state, "Dead");
         done.send(()).unwrap();
     };

@@ -29,7 +29,7 @@ const MOMENT_MS: u64 = 500;
 pub(crate) struct Blow {
     /// For the reader.
     pub(crate) name: &'static str,
-    /// Strikes, waits, and mends; returns whom it hit.
+    /// Strikes, waits, and mends; returns the nodes that it hit.
     pub(crate) strike: fn(&mut Cluster, &mut Random) -> Outcome<String>,
 }
 

@@ -155,7 +155,7 @@ fn shuffled(random: &mut Random) -> Vec<&'static Blow> {
     blows
 }
 
-/// Who works with the cluster.
+/// The clients of a cluster.
 struct Loads {
     producers: Vec<ReplicatedProducer>,
     consumer: Consumer,
