@@ -35,6 +35,17 @@ pub fn counted(count: usize, noun: &str) -> impl fmt::Display {
     })
 }
 
+/// Java's `String.hashCode`, by which Kafka shares work out.
+pub(crate) fn java_hash_code(text: &str) -> i32 {
+    text.encode_utf16()
+        .fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)))
+}
+
+/// Port of `Utils.abs`: the one number that has no positive counterpart becomes 0.
+pub(crate) fn java_abs(number: i32) -> i32 {
+    number.checked_abs().unwrap_or(0)
+}
+
 /// A number as Java's `Double.toString` writes it: tools compare the text.
 pub(crate) fn java_double(value: f64) -> String {
     if value == 0.0 || (1e-3..1e7).contains(&value.abs()) {

@@ -28,6 +28,7 @@ use log::{Level, log};
 use crate::common::errors::Errors;
 use crate::common::lock::locked;
 use crate::common::log_limit::{LogKind, limited};
+use crate::common::text::{java_abs, java_hash_code};
 use crate::common::topic_partition::GROUP_METADATA_TOPIC_NAME;
 use crate::common::units::LeaderEpoch;
 use crate::coordinator::group::Group;
@@ -309,11 +310,7 @@ impl Partitions {
 
 /// Port of `GroupMetadataManager.partitionFor`: by Java's `String.hashCode`, as in every Kafka.
 fn partition_of(group_id: &str, partition_count: i32) -> i32 {
-    let hash = group_id
-        .encode_utf16()
-        .fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
-    // `Utils.abs` has 0 for the one number that has no positive counterpart.
-    hash.checked_abs().unwrap_or(0) % partition_count.max(1)
+    java_abs(java_hash_code(group_id)) % partition_count.max(1)
 }
 
 #[cfg(test)]

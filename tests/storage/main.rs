@@ -49,4 +49,5 @@ mod replica {
     mod partition;
     mod partition_lock;
     mod partition_scene;
+    mod replica_fetcher_manager;
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use log::{Level, debug, error, log, warn};
+use log::{Level, debug, error, log};
 
 use crate::common::errors::Errors;
 use crate::common::lock::locked;
@@ -191,6 +191,11 @@ impl AbstractFetcherThread {
         for it in out_of_range {
             self.handle_out_of_range(&it);
         }
+        // Without the lock: others are answered on this thread.
+        let owed = locked(&self.copied).owed();
+        if let Some(complete) = owed {
+            complete();
+        }
     }
 
     /// The whole request has failed.
@@ -234,7 +239,8 @@ impl AbstractFetcherThread {
             Err(error) => return Ok(Err(error)),
         };
         if end < *log_end_offset {
-            warn!(
+            log!(
+                limited(LogKind::Failures, Level::Warn),
                 "{key}: the log ends at {log_end_offset}, and that of its leader, broker {}, at {end}: what is \
                  beyond is cut off. A replica was elected that was not in sync",
                 self.broker.id

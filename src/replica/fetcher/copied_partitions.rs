@@ -245,20 +245,22 @@ impl CopiedPartitions {
                     true => ReplicaState::Fetching,
                     false => in_doubt,
                 };
-                self.go_on(key, offset, state, last_fetched_epoch);
+                self.go_on(key, (offset, state, last_fetched_epoch), now_ms);
             }
             Err(error) => self.set_back(key, &error, now_ms),
         }
     }
 
+    /// If the next question is the same as the last one, the answer would be as well: it is not asked at once.
     fn go_on(
         &mut self,
         key: &TopicAndPartition,
-        fetch_offset: Offset,
-        state: ReplicaState,
-        last_fetched_epoch: Option<LeaderEpoch>,
+        (fetch_offset, state, last_fetched_epoch): (Offset, ReplicaState, Option<LeaderEpoch>),
+        now_ms: i64,
     ) {
         let Some(before) = self.states.get(key) else { return };
+        let is_same = (before.fetch_offset, before.state, before.last_fetched_epoch)
+            == (fetch_offset, state, last_fetched_epoch);
         let after = PartitionFetchState {
             fetch_offset,
             lag: None,
@@ -268,6 +270,9 @@ impl CopiedPartitions {
             ..before.clone()
         };
         self.states.update(key, after);
+        if is_same {
+            self.delay([key], now_ms);
+        }
     }
 
     /// Takes over what the leader has answered to `fetch`. What has changed since it was asked is passed over.
@@ -359,7 +364,7 @@ impl CopiedPartitions {
                     Some((_, end_offset, epoch)) => (end_offset, epoch),
                     None => (fetch_offset, before.last_fetched_epoch),
                 };
-                let lag = (answer.high_watermark.0 - fetch_offset.0).max(0);
+                let lag = answer.high_watermark.saturating_sub(fetch_offset).max(0);
                 let after = PartitionFetchState {
                     fetch_offset,
                     lag: Some(lag),
@@ -422,10 +427,12 @@ impl CopiedPartitions {
         });
         match resumed {
             Ok((offset, epoch)) => {
-                info!(
+                let level = limited(LogKind::Failures, Level::Info);
+                log!(
+                    level,
                     "{key}: offset {fetch_offset} is out of its leader's range; goes on at {offset}"
                 );
-                self.go_on(key, offset, ReplicaState::Fetching, epoch);
+                self.go_on(key, (offset, ReplicaState::Fetching, epoch), now_ms);
             }
             Err(error) => self.set_back(key, &error, now_ms),
         }
@@ -440,6 +447,11 @@ impl CopiedPartitions {
         }
         info!("{key}: epoch {asked_in} is over; waits for the cluster to say who leads");
         self.give_up(key);
+    }
+
+    /// See [`FetcherReplicas::owed`].
+    pub fn owed(&mut self) -> Option<Box<dyn FnOnce() + Send>> {
+        self.replicas.owed()
     }
 
     /// A log was not changed as its leader would have it.

@@ -46,4 +46,9 @@ pub trait FetcherReplicas: Send {
         key: &TopicAndPartition,
         epoch: LeaderEpoch,
     ) -> Result<Option<EpochEndOffset>, KafkaError>;
+
+    /// What others wait for and the last calls have brought. The thread runs it, without a lock.
+    fn owed(&mut self) -> Option<Box<dyn FnOnce() + Send>> {
+        None
+    }
 }

@@ -11,7 +11,7 @@ use log::{Level, error, info, log};
 use crate::common::lock::locked;
 use crate::common::log_limit::{LogKind, limited};
 use crate::common::named_thread::spawn_named;
-use crate::common::text::counted;
+use crate::common::text::{counted, java_abs, java_hash_code};
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::replica::broker_end_point::BrokerEndPoint;
@@ -136,7 +136,7 @@ impl ReplicaFetcherManager {
     ) -> io::Result<()> {
         let id = (broker.id, fetcher_id);
         if let Some(running) = threads.running.get(&id)
-            && (running.fetcher.broker_end_point() != broker || running.handle.is_finished())
+            && (running.fetcher.broker_end_point() != broker || running.fetcher.stats().is_dead())
         {
             let moved = threads.running.remove(&id).expect("it was there");
             let left = stop(vec![moved]);
@@ -167,12 +167,8 @@ impl ReplicaFetcherManager {
 
     /// Port of `getFetcherId`: as Java reckons, so that a partition has the same thread as in Kafka.
     fn fetcher_id(&self, key: &TopicAndPartition) -> usize {
-        let hash = key
-            .topic
-            .encode_utf16()
-            .fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
-        let hash = hash.wrapping_mul(31).wrapping_add(key.partition) & i32::MAX;
-        usize::try_from(hash).unwrap_or_default() % self.config.num_fetchers.max(1)
+        let hash = java_hash_code(&key.topic).wrapping_mul(31).wrapping_add(key.partition);
+        usize::try_from(java_abs(hash)).unwrap_or_default() % self.config.num_fetchers.max(1)
     }
 }
 

@@ -19,11 +19,13 @@ use crate::storage::log::log_append::LogAppendInfo;
 /// The partitions that this broker follows.
 pub struct ReplicaFetcherThread {
     replica_manager: Arc<ReplicaManager>,
+    /// Kafka's `partitionsWithNewHighWatermark`: fetches may wait for that.
+    high_watermark_moved: Vec<TopicAndPartition>,
 }
 
 impl ReplicaFetcherThread {
     pub fn new(replica_manager: Arc<ReplicaManager>) -> Self {
-        Self { replica_manager }
+        Self { replica_manager, high_watermark_moved: Vec::new() }
     }
 
     fn partition(&self, key: &TopicAndPartition) -> Result<Arc<Partition>, KafkaError> {
@@ -52,7 +54,9 @@ impl FetcherReplicas for ReplicaFetcherThread {
             partition.truncate_to(offset)?;
         }
         let info = partition.append_records_to_follower(records, leader_epoch)?;
-        replica.update_follower_high_watermark(fetched.high_watermark);
+        if replica.update_follower_high_watermark(fetched.high_watermark) {
+            self.high_watermark_moved.push(key.clone());
+        }
         if let Err(error) = replica.maybe_increment_log_start_offset(fetched.log_start_offset) {
             // The records are in the log, and the next answer says again where it is to begin.
             let level = limited(LogKind::Failures, Level::Warn);
@@ -99,6 +103,16 @@ impl FetcherReplicas for ReplicaFetcherThread {
         epoch: LeaderEpoch,
     ) -> Result<Option<EpochEndOffset>, KafkaError> {
         Ok(self.partition(key)?.local_replica().log.end_offset_for_epoch(epoch))
+    }
+
+    /// Port of `completeDelayedFetchRequests`: debugging consumers read from any replica.
+    fn owed(&mut self) -> Option<Box<dyn FnOnce() + Send>> {
+        if self.high_watermark_moved.is_empty() {
+            return None;
+        }
+        let moved = std::mem::take(&mut self.high_watermark_moved);
+        let replica_manager = Arc::clone(&self.replica_manager);
+        Some(Box::new(move || replica_manager.complete_waiting(&moved)))
     }
 }
 

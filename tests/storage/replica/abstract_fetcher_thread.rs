@@ -3,13 +3,19 @@
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use transferto::common::errors::Errors;
+use transferto::common::hang_up::HangUp;
 use transferto::common::units::{LeaderEpoch, Offset};
 use transferto::replica::fetcher::partition_fetch_state::ReplicaState;
+use transferto::replica::local_logs::{DEBUGGING_CONSUMER_ID, LogReadResult, PartitionFetchInfo};
 
-use crate::replica::fetcher_scene::{BACKOFF_MS, Scene, append, key, other_key};
+use crate::replica::fetcher_scene::{BACKOFF_MS, Scene, TOPIC_ID, append, key, other_key};
+use crate::replica::partition_scene::{fetch_info, params};
+
+/// Longer than any test takes: only events end a wait.
+const FOR_EVER_MS: i64 = 3_600_000;
 
 /// Holds that the partition waits, and that it goes on when it has waited long enough.
 fn assert_delayed(scene: &Scene) {
@@ -293,6 +299,58 @@ fn an_offset_that_the_leader_cannot_tell_yet_is_asked_for_again() {
     assert_eq!(scene.follower().values(), ["x", "y"]);
     assert_delayed(&scene);
     assert_eq!(scene.follower().end(), 1);
+}
+
+/// Such as one that lost the epochs of its log: what the follower has fits into its range, and is out of it.
+#[test]
+fn a_leader_that_would_answer_the_same_again_is_left_alone_for_a_while() {
+    let scene = Scene::of(5, &[(5, "a"), (5, "b")], &[(7, "x")]);
+    assert!(scene.fetch());
+    assert_eq!(scene.follower().values(), ["x"]);
+    assert_delayed(&scene);
+}
+
+/// Port of `ReplicaFetcherThreadTest.testLagIsUpdatedWhenNoRecords` (KAFKA-15080).
+#[test]
+fn an_answer_without_records_says_how_far_a_follower_is_behind() {
+    let scene = Scene::of(0, &[(0, "a")], &[(0, "a")]);
+    assert_eq!(scene.state().unwrap().lag, None);
+    scene.played().high_watermark = Some(4);
+    assert!(scene.fetch());
+    assert_eq!(scene.state().unwrap().lag, Some(3));
+    assert_eq!(scene.thread.stats().lags(), [(key(), 3)]);
+}
+
+/// Port of `ReplicaFetcherThreadTest.testLocalFetchCompletionIfHighWatermarkUpdated`.
+#[test]
+fn a_fetch_that_waits_at_a_follower_gets_what_its_leader_calls_committed() {
+    let scene = Scene::of(0, &[(0, "a")], &[]);
+    scene.played().high_watermark = Some(0);
+    assert!(scene.fetch());
+    let info = PartitionFetchInfo { topic_id: TOPIC_ID, ..fetch_info(0) };
+    let (sender, receiver) = mpsc::channel();
+    let callback = Box::new(move |mut results: Vec<(_, LogReadResult)>| {
+        sender.send(results.remove(0).1.unwrap().size_in_bytes()).unwrap();
+    });
+    let params = params(DEBUGGING_CONSUMER_ID, None, FOR_EVER_MS);
+    let manager = scene.follower_manager();
+    manager.fetch_messages(params, &[(key(), info)], &HangUp::default(), callback);
+    assert!(scene.fetch());
+    assert!(receiver.try_recv().is_err(), "nothing is committed yet");
+    scene.played().high_watermark = Some(1);
+    assert!(scene.fetch());
+    assert_eq!(receiver.try_recv(), Ok(scene.leader().bytes().len()));
+}
+
+#[test]
+fn a_leader_may_answer_any_number_as_its_high_watermark() {
+    let scene = Scene::of(0, &[(0, "a")], &[(0, "a")]);
+    for (high_watermark, lag) in [(i64::MIN, 0), (i64::MAX, i64::MAX - 1)] {
+        scene.played().high_watermark = Some(high_watermark);
+        assert!(scene.fetch());
+        assert_eq!(scene.state().unwrap().lag, Some(lag));
+        assert!(scene.follower().high_watermark() <= 1);
+    }
 }
 
 /// Port of `AbstractFetcherThreadTest.testCorruptMessage`.

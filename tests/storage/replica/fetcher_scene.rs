@@ -33,7 +33,7 @@ use transferto::storage::log::read_limit::ReadLimit;
 use crate::fixture::{Mocks, bytes_of, records_of};
 
 const LEADER: i32 = 1;
-const FOLLOWER: i32 = 0;
+pub(crate) const FOLLOWER: i32 = 0;
 pub(crate) const TOPIC_ID: [u8; 16] = [5; 16];
 pub(crate) const BACKOFF_MS: i64 = 1_000;
 
@@ -94,13 +94,13 @@ fn lead(partition: &Partition, epoch: i32) {
 }
 
 /// A broker with its logs.
-struct Broker {
+pub(crate) struct Broker {
     dir: TempDir,
-    manager: Arc<ReplicaManager>,
+    pub(crate) manager: Arc<ReplicaManager>,
 }
 
 impl Broker {
-    fn new(broker_id: i32, mocks: &Mocks) -> Self {
+    pub(crate) fn new(broker_id: i32, mocks: &Mocks) -> Self {
         let dir = TempDir::new();
         let config = ReplicaManagerConfig {
             broker_id,
@@ -117,7 +117,13 @@ impl Broker {
     }
 
     /// A partition with a batch of one record for each pair of an epoch and a value, led in `epoch`.
-    fn host(&self, mocks: &Mocks, key: &TopicAndPartition, epoch: i32, records: &[(i32, &str)]) {
+    pub(crate) fn host(
+        &self,
+        mocks: &Mocks,
+        key: &TopicAndPartition,
+        epoch: i32,
+        records: &[(i32, &str)],
+    ) {
         let log = mocks.log(&self.dir.join(&key.to_string()), &LogConfig::default());
         append(&log, records);
         let partition = self.manager.host(&TOPIC_ID, key, || Ok((log, Offset(0)))).unwrap();
@@ -282,6 +288,11 @@ impl Scene {
 
     pub(crate) fn follower(&self) -> Copied {
         self.follower.copied(&key())
+    }
+
+    /// What the follower's broker does with its partitions.
+    pub(crate) fn follower_manager(&self) -> &ReplicaManager {
+        &self.follower.manager
     }
 
     pub(crate) fn follower_of(&self, key: &TopicAndPartition) -> Copied {
