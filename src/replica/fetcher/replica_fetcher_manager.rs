@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
+use std::time::Duration;
 
-use log::{Level, error, info, log};
+use log::{Level, info, log, warn};
 
 use crate::common::lock::locked;
 use crate::common::log_limit::{LogKind, limited};
@@ -22,6 +23,10 @@ use crate::replica::fetcher::partition_fetch_state::PartitionFetchState;
 use crate::replica::fetcher::replica_fetcher_thread::ReplicaFetcherThread;
 use crate::replica::fetcher::replica_fetchers::{InitialFetchState, ReplicaFetchers};
 use crate::replica::replica_manager::ReplicaManager;
+
+/// How long a stop waits for a thread that is on its way out: one that looks up its leader's name cannot be
+/// interrupted, and ends by itself.
+const STOP_WAIT: Duration = Duration::from_secs(1);
 
 /// Makes the way to a leader for the fetcher of this number.
 pub type LeaderEndPoints =
@@ -56,7 +61,8 @@ type BrokerIdAndFetcherId = (i32, usize);
 
 struct Running {
     fetcher: Arc<AbstractFetcherThread>,
-    handle: JoinHandle<()>,
+    /// Hung up by the thread when it is over.
+    is_over: Receiver<()>,
 }
 
 /// How far the threads are: Kafka's metrics of the same names.
@@ -122,8 +128,12 @@ impl ReplicaFetcherManager {
         let replicas = Box::new(ReplicaFetcherThread::new(Arc::clone(&self.replica_manager)));
         let fetcher = Arc::new(AbstractFetcherThread::new(config, leader, replicas));
         let works = Arc::clone(&fetcher);
-        let handle = spawn_named(name, move || works.run())?;
-        Ok(Running { fetcher, handle })
+        let (alive, is_over) = sync_channel(0);
+        spawn_named(name, move || {
+            works.run();
+            drop(alive);
+        })?;
+        Ok(Running { fetcher, is_over })
     }
 
     /// Adds to the thread of this number, which is started if it does not run. One whose leader is reached
@@ -154,7 +164,13 @@ impl ReplicaFetcherManager {
         }
         let running = match threads.running.entry(id) {
             Entry::Occupied(running) => running.into_mut(),
-            Entry::Vacant(place) => place.insert(self.start(broker, fetcher_id)?),
+            Entry::Vacant(place) => match self.start(broker, fetcher_id) {
+                Ok(running) => place.insert(running),
+                Err(error) => {
+                    partitions.iter().for_each(|(key, _)| self.failed.add(key));
+                    return Err(error);
+                }
+            },
         };
         info!(
             "{} copies {} more, from {broker}",
@@ -184,12 +200,10 @@ impl ReplicaFetchers for ReplicaFetcherManager {
             return;
         }
         for ((broker, fetcher_id), partitions) in by_thread {
-            let keys: Vec<_> = partitions.iter().map(|(key, _)| key.clone()).collect();
-            let added = self.add_to(&mut threads, (&broker, fetcher_id), partitions);
-            if let Err(error) = added {
+            let count = counted(partitions.len(), "partition").to_string();
+            if let Err(error) = self.add_to(&mut threads, (&broker, fetcher_id), partitions) {
                 let level = limited(LogKind::Failures, Level::Error);
-                log!(level, "nothing is copied of {}: {error}", counted(keys.len(), "partition"));
-                keys.iter().for_each(|key| self.failed.add(key));
+                log!(level, "nothing is copied of {count} of {broker}: {error}");
             }
         }
     }
@@ -225,11 +239,17 @@ impl ReplicaFetchers for ReplicaFetcherManager {
 fn stop(threads: Vec<Running>) -> Vec<(TopicAndPartition, PartitionFetchState)> {
     threads.iter().for_each(|it| it.fetcher.initiate_shutdown());
     let mut left = Vec::new();
-    for Running { fetcher, handle } in threads {
-        if handle.join().is_err() {
-            error!("{} has panicked", fetcher.name());
+    for Running { fetcher, is_over } in threads {
+        // From here on it appends nothing, whenever it ends.
+        let keys: Vec<_> = fetcher.partitions().into_iter().map(|(key, _)| key).collect();
+        left.extend(fetcher.remove_partitions(&keys));
+        if is_over.recv_timeout(STOP_WAIT) == Err(RecvTimeoutError::Timeout) {
+            warn!(
+                "{} still waits for {}: it is left behind",
+                fetcher.name(),
+                fetcher.broker_end_point()
+            );
         }
-        left.extend(fetcher.partitions());
     }
     left
 }
