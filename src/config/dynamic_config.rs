@@ -518,7 +518,7 @@ mod tests {
             (
                 "unclean.leader.election.enable",
                 "true",
-                "has no effect: this broker replicates nothing yet",
+                "has no effect: this broker elects no leader",
             ),
             ("max.connections", "9", "is not supported: this broker limits"),
             ("retention.ms", "9", "did you mean `log.retention.ms`?"),

@@ -67,14 +67,8 @@ const WITHOUT_EFFECT: &[Group] = &[
         names: &["broker.id.generation.enable", "reserved.broker.max.id"],
     },
     Group {
-        why: "this broker replicates nothing yet, and elects no leader",
+        why: "this broker elects no leader: in a cluster the controllers do, by their own settings",
         names: &[
-            "replica.lag.max.messages",
-            "replica.selector.class",
-            "num.replica.alter.log.dirs.threads",
-            "request.timeout.ms",
-            "socket.connection.setup.timeout.ms",
-            "socket.connection.setup.timeout.max.ms",
             "unclean.leader.election.enable",
             "unclean.leader.election.interval.ms",
             "eligible.leader.replicas.enable",
@@ -84,6 +78,23 @@ const WITHOUT_EFFECT: &[Group] = &[
             "controlled.shutdown.max.retries",
             "controlled.shutdown.retry.backoff.ms",
             "inter.broker.protocol.version",
+        ],
+    },
+    Group {
+        why: "a follower waits for its leader as long as `replica.socket.timeout.ms` says",
+        names: &[
+            "request.timeout.ms",
+            "socket.connection.setup.timeout.ms",
+            "socket.connection.setup.timeout.max.ms",
+        ],
+    },
+    Group {
+        why: "a replica is behind by time and not by messages, as since Kafka 0.9; consumers read leaders only, and a \
+              log stays in its directory",
+        names: &[
+            "replica.lag.max.messages",
+            "replica.selector.class",
+            "num.replica.alter.log.dirs.threads",
             "alter.log.dirs.replication.quota.window.num",
             "alter.log.dirs.replication.quota.window.size.seconds",
         ],
