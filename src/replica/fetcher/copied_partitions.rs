@@ -359,7 +359,7 @@ impl CopiedPartitions {
                     Some((_, end_offset, epoch)) => (end_offset, epoch),
                     None => (fetch_offset, before.last_fetched_epoch),
                 };
-                let lag = (answer.high_watermark.0 - fetch_offset.0).max(0);
+                let lag = answer.high_watermark.saturating_sub(fetch_offset).max(0);
                 let after = PartitionFetchState {
                     fetch_offset,
                     lag: Some(lag),
