@@ -319,12 +319,9 @@ impl LocalLogs {
             let nothing = replica.log.read_nothing(fetch.offset);
             return Ok(read(nothing, diverging_epoch, log_config));
         }
-        if let Some(id) = mode.follower.filter(|_| fetch.fetch_size >= 0)
-            && held.as_ref().is_some_and(|held| !held.is_in_sync(id))
-            && self.is_throttled(key)
-        {
-            return Ok(read(replica.log.read_nothing(fetch.offset), None, log_config));
-        }
+        let is_held_back = mode.follower.zip(held.as_ref()).is_some_and(|(id, held)| {
+            fetch.fetch_size >= 0 && !held.is_in_sync(id) && self.is_throttled(key)
+        });
         // Messages to convert are read by this process, and a cut end costs nothing there.
         let is_converted = mode.newest_readable_magic < MAGIC_VALUE_V2
             && log_config.message_format_magic > mode.newest_readable_magic;
@@ -355,6 +352,13 @@ impl LocalLogs {
                 log_failure("Log.read", key, error);
             }
         })?;
+        if is_held_back {
+            // After the read, which knows whether the log has the offset: one that it has not says nothing of how
+            // far the follower is, and must not bring it into the ISR.
+            let fetch_offset_metadata = fetched_data.fetch_offset_metadata;
+            let nothing = replica.log.read_nothing(fetch.offset);
+            return Ok(read(FetchDataInfo { fetch_offset_metadata, ..nothing }, None, log_config));
+        }
         fetched_data.message_set.check_resident(patience)?;
         Ok(read(fetched_data, None, log_config))
     }

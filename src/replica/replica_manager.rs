@@ -463,7 +463,8 @@ impl ReplicaManager {
         self.append_messages_in_epoch(params, entries, buffer, response_callback);
     }
 
-    /// The same, if the logs are led in the leader epoch of `params`. Else the error of a partition is that of [`Partition::check_leader_epoch`](crate::replica::partition::Partition::check_leader_epoch).
+    /// The same, if the logs are led in the leader epoch of `params`. Else the error of a partition is that of
+    /// [`Partition::check_leader_epoch`].
     pub fn append_messages_in_epoch(
         &self,
         params: AppendParams,

@@ -501,9 +501,11 @@ impl LogManager {
     }
 
     fn checkpoint_directory(&self, dir: &LogDirectory) -> Result<(), KafkaError> {
-        let logs = self.logs.in_directory(&dir.path).into_iter();
-        let points = logs.map(|log| (log.topic_and_partition().clone(), log.recovery_point()));
-        Ok(dir.recovery_points.write(&points.collect())?)
+        let point = |log: Arc<Log>| (log.topic_and_partition().clone(), log.recovery_point());
+        // A truncation may have moved one back, and its own write must not be undone by an older one.
+        Ok(dir
+            .recovery_points
+            .write_current(|| self.logs.in_directory(&dir.path).into_iter().map(point).collect())?)
     }
 
     /// Writes the first offset of each log whose beginning was deleted within a segment.
@@ -524,7 +526,7 @@ impl LogManager {
     }
 
     fn checkpoint_log_starts_of(&self, dir: &LogDirectory) -> Result<(), KafkaError> {
-        Ok(dir.log_start_offsets.write(&self.log_starts_in(dir))?)
+        Ok(dir.log_start_offsets.write_current(|| self.log_starts_in(dir))?)
     }
 
     /// The same, unless the file has them already: an admin's deletion writes it on the leader, and followers

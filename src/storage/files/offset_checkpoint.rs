@@ -45,11 +45,20 @@ impl OffsetCheckpoint {
     /// # Errors
     /// Whatever the operating system reports, with the path.
     pub fn write(&self, offsets: &BTreeMap<TopicAndPartition, Offset>) -> io::Result<()> {
-        let mut text = format!("{CURRENT_VERSION}\n{}\n", offsets.len());
-        for (TopicAndPartition { topic, partition }, offset) in offsets {
-            text.push_str(&format!("{topic} {partition} {offset}\n"));
-        }
-        locked(&self.writer).write(&text)
+        locked(&self.writer).write(&text_of(offsets))
+    }
+
+    /// The same for offsets that move: they are collected when it is this thread's turn, so that no older ones
+    /// take the place of newer ones.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn write_current(
+        &self,
+        collect: impl FnOnce() -> BTreeMap<TopicAndPartition, Offset>,
+    ) -> io::Result<()> {
+        let mut writer = locked(&self.writer);
+        writer.write(&text_of(&collect()))
     }
 
     /// The offsets in the file; none if it is missing or empty.
@@ -59,6 +68,14 @@ impl OffsetCheckpoint {
     pub fn read(&self) -> Result<BTreeMap<TopicAndPartition, Offset>, KafkaError> {
         read_text(&self.path)?.map_or(Ok(BTreeMap::new()), |text| parse(&text, &self.path))
     }
+}
+
+fn text_of(offsets: &BTreeMap<TopicAndPartition, Offset>) -> String {
+    let mut text = format!("{CURRENT_VERSION}\n{}\n", offsets.len());
+    for (TopicAndPartition { topic, partition }, offset) in offsets {
+        text.push_str(&format!("{topic} {partition} {offset}\n"));
+    }
+    text
 }
 
 fn parse(text: &str, path: &Path) -> Result<BTreeMap<TopicAndPartition, Offset>, KafkaError> {

@@ -57,6 +57,8 @@ pub struct LogState {
     epochs: LogEpochs,
     /// How many segments were begun, counted from 1: their files' names may not be on disk.
     files_created: u64,
+    /// How often the log has lost its end: a flush from before says nothing of what was appended since.
+    truncations: u64,
     /// Then the directory is gone, and nothing may be written: it would belong to the next log of
     /// this name.
     is_deleted: bool,
@@ -72,7 +74,15 @@ impl LogState {
         producers: ProducerStateManager,
         epochs: LogEpochs,
     ) -> Self {
-        Self { segments, producers, epochs, files_created: 1, is_deleted: false, has_failed: false }
+        Self {
+            segments,
+            producers,
+            epochs,
+            files_created: 1,
+            truncations: 0,
+            is_deleted: false,
+            has_failed: false,
+        }
     }
 
     /// Notes the outcome of a change in several steps. There is nothing to protect in a log that was
@@ -496,6 +506,7 @@ impl<'a> LockedLog<'a> {
             }
         }
         let (state, now_ms) = (&mut *self.state, self.context.time.milliseconds());
+        state.truncations += 1;
         let active = state.segments.last();
         // A batch goes as a whole, and the log must not claim what was in it below the target: the leader sends
         // that batch again, if it has it.
@@ -524,6 +535,7 @@ impl<'a> LockedLog<'a> {
     }
 
     fn replace_all_by_one_at(&mut self, new_offset: Offset) -> Result<(), KafkaError> {
+        self.state.truncations += 1;
         for segment in self.state.segments.snapshot() {
             self.delete_later(&segment)?;
         }
@@ -566,7 +578,7 @@ impl<'a> LockedLog<'a> {
     /// What has to be done to have everything below `offset` on disk, when the names of the first
     /// `files_synced` segments are. `None` if it is, or the log was deleted.
     pub fn begin_flush(&self, offset: Offset, files_synced: u64) -> Option<LogFlush> {
-        let LogState { segments, files_created, is_deleted, .. } = &*self.state;
+        let LogState { segments, files_created, truncations, is_deleted, .. } = &*self.state;
         let recovery_point = segments.recovery_point();
         if offset <= recovery_point || *is_deleted {
             return None;
@@ -578,12 +590,16 @@ impl<'a> LockedLog<'a> {
             segments: segments.between(recovery_point, offset),
             syncs_directory: files_synced < *files_created,
             files_created: *files_created,
+            truncations: *truncations,
         })
     }
 
-    /// Takes notice of a flush that succeeded. The log may have been truncated meanwhile.
+    /// Takes notice of a flush that succeeded. If the log was truncated meanwhile, what it holds now below the
+    /// offset may be other messages, which nobody has flushed.
     pub fn end_flush(&mut self, flush: &LogFlush) {
-        self.state.segments.advance_recovery_point(flush.offset);
+        if flush.truncations == self.state.truncations {
+            self.state.segments.advance_recovery_point(flush.offset);
+        }
     }
 
     /// Whether the log was deleted, as it may be while it is flushed.

@@ -22,6 +22,8 @@ pub struct LogFlush {
     pub syncs_directory: bool,
     /// How many segments had been begun when the flush began: their names will be on disk, too.
     pub files_created: u64,
+    /// How often the log had been truncated when the flush began.
+    pub truncations: u64,
 }
 
 impl LogFlush {
