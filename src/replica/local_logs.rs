@@ -342,16 +342,8 @@ impl LocalLogs {
         };
         let fetched_data = replica.log.read(fetch.offset, max_offset, limit);
         // ANCHOR_END: log_read
-        let fetched_data = fetched_data.inspect_err(|error| {
-            if error.is_would_block() {
-                return;
-            }
-            mark!([8] "Log.read", "{key}: {error}");
-            // A negative size is the client's fault, though Kafka's code says otherwise.
-            if fetch.fetch_size >= 0 || !matches!(error, KafkaError::Api(..)) {
-                log_failure("Log.read", key, error);
-            }
-        })?;
+        let fetched_data =
+            fetched_data.inspect_err(|error| note_failed_read(key, &fetch, error))?;
         if is_held_back {
             // After the read, which knows whether the log has the offset: one that it has not says nothing of how
             // far the follower is, and must not bring it into the ISR.
@@ -467,6 +459,17 @@ impl LocalLogs {
             }
         }
         // ANCHOR_END: warm_slices
+    }
+}
+
+fn note_failed_read(key: &TopicAndPartition, fetch: &PartitionFetchInfo, error: &KafkaError) {
+    if error.is_would_block() {
+        return;
+    }
+    mark!([8] "Log.read", "{key}: {error}");
+    // A negative size is the client's fault, though Kafka's code says otherwise.
+    if fetch.fetch_size >= 0 || !matches!(error, KafkaError::Api(..)) {
+        log_failure("Log.read", key, error);
     }
 }
 

@@ -549,11 +549,16 @@ impl Partition {
             Err(error) => {
                 self.context.metrics.failed_isr_updates.increment();
                 let refused = Refused::by(*error);
-                if refused == Refused::RollBack {
-                    leadership.state.isr = leadership.state.isr.rolled_back();
+                if refused != Refused::RollBack {
+                    let is_to_be_sent_again = refused == Refused::Retry;
+                    return AfterChange { high_watermark_moved: false, is_to_be_sent_again };
                 }
-                let is_to_be_sent_again = refused == Refused::Retry;
-                AfterChange { high_watermark_moved: false, is_to_be_sent_again }
+                leadership.state.isr = leadership.state.isr.rolled_back();
+                // The one that was to join may be all that the others waited for.
+                let now_ms = self.context.time.hi_res_clock_ms();
+                let high_watermark_moved =
+                    self.maybe_increment_leader_high_watermark(&leadership, now_ms);
+                AfterChange { high_watermark_moved, is_to_be_sent_again: false }
             }
         }
     }

@@ -1,5 +1,6 @@
 //! How much a leader sends to followers that are behind: `leader.replication.throttled.rate`.
 
+use transferto::common::errors::Errors;
 use transferto::replica::replication_quota_manager::{ThrottledPartitions, UNLIMITED_QUOTA};
 
 use crate::replica::partition_scene::{OTHER, REMOTE, Scene};
@@ -50,4 +51,19 @@ fn a_rate_that_is_lifted_holds_nobody_back() {
     }
     scene.manager.quotas().leader.update_quota(UNLIMITED_QUOTA);
     assert!(scene.fetch(OTHER, 0).unwrap().size_in_bytes() > 0);
+}
+
+/// A follower whose empty log begins beyond the leader's end: what it asks for is looked up though it gets nothing,
+/// or it would count as one that has all.
+#[test]
+fn a_follower_that_is_held_back_learns_all_the_same_that_its_offset_is_out_of_range() {
+    let scene = scene();
+    throttle(&scene);
+    for _ in 0..2 {
+        scene.fetch(OTHER, 0).unwrap();
+    }
+    scene.take_change().answer(Err(Errors::IneligibleReplica));
+    let refused = scene.fetch(OTHER, 70).err().unwrap();
+    assert_eq!(refused.code(), Errors::OffsetOutOfRange);
+    assert!(scene.engine.take_asked().is_empty(), "it joins nothing");
 }
