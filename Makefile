@@ -123,7 +123,7 @@ picture: tools        ## Draw a produce, a fetch and a long poll from the broker
 	@./target/release/exhibits picture $(if $(COMPARE),--compare)
 
 exhibits: tools       ## Record all that the pages show again, and print them (COMPARE=1 only holds the shapes)
-	@$(MAKE) --no-print-directory strace strace-kafka strace-tls strace-replication lost-record picture $(if $(COMPARE),COMPARE=1,RECORD=1)
+	@$(MAKE) --no-print-directory strace strace-kafka strace-tls strace-replication picture $(if $(COMPARE),COMPARE=1,lost-record RECORD=1)
 	@$(MAKE) --no-print-directory lab $(if $(COMPARE),SHORT=1,WRITE=1)
 	@$(if $(COMPARE),,cargo test --quiet --test house || echo "Pages were printed anew: look at them, then run make test.")
 

@@ -106,9 +106,10 @@ fn heading(software: Software) -> &'static str {
 
 fn with_patience(software: Software) -> Outcome<Seen> {
     for _ in 1..TRIES {
-        let seen = Scene::play(software)?;
-        if seen.is_as_the_pages_say(software) {
-            return Ok(seen);
+        match Scene::play(software) {
+            Ok(seen) if seen.is_as_the_pages_say(software) => return Ok(seen),
+            Ok(_) => eprintln!("It went otherwise, as a busy machine has it; once more."),
+            Err(error) => eprintln!("{error}; once more."),
         }
     }
     let seen = Scene::play(software)?;
