@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 
 use log::{Level, log};
@@ -143,13 +144,16 @@ pub struct LocalLogs {
     offline: RwLock<HashSet<TopicAndPartition>>,
     /// Its engine knows the partitions of other brokers, too.
     context: Arc<PartitionContext>,
+    /// Whether there has ever been a partition.
+    has_hosted: AtomicBool,
     leaves_cold_pages: bool,
 }
 
 impl LocalLogs {
     pub fn new(context: Arc<PartitionContext>) -> Self {
         let (partitions, offline) = (RwLock::default(), RwLock::default());
-        Self { partitions, offline, context, leaves_cold_pages: false }
+        let has_hosted = AtomicBool::new(false);
+        Self { partitions, offline, context, has_hosted, leaves_cold_pages: false }
     }
 
     /// What a partition of this broker is made with.
@@ -212,8 +216,14 @@ impl LocalLogs {
         read_locked(&self.partitions).values().cloned().collect()
     }
 
+    /// Whether there has ever been a partition.
+    pub fn has_hosted(&self) -> bool {
+        self.has_hosted.load(Ordering::Relaxed)
+    }
+
     /// Adds a partition, unless it is there already.
     pub fn add_partition(&self, partition: Partition) {
+        self.has_hosted.store(true, Ordering::Relaxed);
         let key = partition.topic_and_partition.clone();
         write_locked(&self.offline).remove(&key);
         write_locked(&self.partitions).entry(key).or_insert_with(|| Arc::new(partition));

@@ -609,10 +609,14 @@ impl ReplicaManager {
                 .or_default()
                 .insert(partition.topic_and_partition.clone(), high_watermark);
         }
+        let has_hosted = self.local_logs.has_hosted();
         let write = |(log_dir, file): &(Arc<LogDirStatus>, OffsetCheckpoint)| match by_dir
             .get(log_dir.path())
         {
             Some(high_watermarks) => log_dir.note(file.write(high_watermarks).map_err(Into::into)),
+            // The last partition of the directory is gone, and a later one of its name begins anew. Before the first
+            // one is hosted the file is still to be read.
+            None if has_hosted => log_dir.note(file.write(&BTreeMap::new()).map_err(Into::into)),
             None => Ok(()),
         };
         self.online_checkpoints().map(write).fold(Ok(()), Result::and)

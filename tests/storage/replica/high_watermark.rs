@@ -113,6 +113,27 @@ fn the_high_watermarks_of_two_topics_are_independent() {
     fixture.manager.shutdown().unwrap();
 }
 
+/// A topic of the same name that comes later begins anew.
+#[test]
+fn the_last_partition_of_a_directory_takes_its_high_watermark_along() {
+    let fixture = Fixture::new();
+    let key = TopicAndPartition::new("foo", 0);
+    fixture.manager.become_leader(LEADER_EPOCH, vec![fixture.log(&key, 5)]).unwrap();
+    fixture.manager.checkpoint_high_watermarks().unwrap();
+    assert_eq!(fixture.checkpointed(&key), 5);
+    fixture.manager.stop_replicas(std::slice::from_ref(&key));
+    fixture.manager.checkpoint_high_watermarks().unwrap();
+    assert_eq!(fixture.checkpointed(&key), 0);
+
+    // A broker that stops before it has hosted anything has nothing to say.
+    fixture.manager.become_leader(LEADER_EPOCH, vec![fixture.log(&key, 2)]).unwrap();
+    fixture.manager.checkpoint_high_watermarks().unwrap();
+    let begun = fixture.checkpointed(&key);
+    manager_on(fixture.dir.path(), &fixture.mocks).shutdown().unwrap();
+    assert_eq!(fixture.checkpointed(&key), begun);
+    fixture.manager.shutdown().unwrap();
+}
+
 #[test]
 fn a_checkpoint_beyond_a_log_that_was_cut_is_not_believed() {
     let fixture = Fixture::new();
