@@ -33,7 +33,7 @@ impl DelayedOperations {
     }
 
     /// Answers those that wait for this partition and need not wait any longer. Its log may be read for it, and the
-    /// answers are encoded and sent on this thread, which so must hold no lock.
+    /// answers are encoded and sent on this thread, which must hold no lock.
     pub fn check_and_complete_all(&self, key: &TopicAndPartition) {
         self.produce.check_and_complete(key);
         self.fetch.check_and_complete(key);

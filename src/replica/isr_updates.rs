@@ -11,7 +11,7 @@ use crate::replica::replication_engine::{AlterPartition, AlteredPartition, Repli
 /// Asks for the changes that partitions have begun.
 ///
 /// It stands apart from `ReplicaManager`, since an answer comes at any time, and on a thread of the engine. The
-/// engine so keeps nothing of the broker alive.
+/// engine keeps nothing of the broker alive by it.
 pub struct IsrUpdates {
     engine: Arc<dyn ReplicationEngine>,
     delayed: Arc<DelayedOperations>,

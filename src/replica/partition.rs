@@ -99,7 +99,7 @@ impl Partition {
             return Ok(false);
         }
         // Without the lock: readers must not wait for the disk. An append that slips in between
-        // belongs to the epoch that is over, and the log refuses it.
+        // belongs to the epoch that is over, and a log of format v2 refuses it.
         let epoch_start_offset = match state.leader_epoch > before.leader_epoch {
             true => self.local_replica.log.begin_leader_epoch(state.leader_epoch)?,
             false => before.epoch_start_offset,
@@ -364,7 +364,7 @@ impl Partition {
     ///
     /// # Errors
     /// Those of [`check_leader_epoch`](Self::check_leader_epoch); `NOT_LEADER_OR_FOLLOWER`, which is also said of a
-    /// broker that is no replica. If the request has an epoch, which so is this leader's, the broker may have learnt
+    /// broker that is no replica. If the request has an epoch, which is then this leader's, the broker may have learnt
     /// first that it is one now: `UNKNOWN_LEADER_EPOCH` makes it come again.
     pub fn hold_for_follower(
         &self,
