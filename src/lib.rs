@@ -170,8 +170,7 @@ pub use server::kafka_server_builder::KafkaServerBuilder;
 /// use std::net::IpAddr;
 ///
 /// use transferto::authorizer::{
-///     AclBinding, AclBindingFilter, Authorizer, KafkaError, KafkaPrincipal, Operation, Resource,
-///     ResourceType,
+///     AclBinding, AclBindingFilter, Authorizer, KafkaPrincipal, Operation, Resource, ResourceType,
 /// };
 ///
 /// /// Lets clients of this machine do everything, and others read.
@@ -198,15 +197,7 @@ pub use server::kafka_server_builder::KafkaServerBuilder;
 ///         host.is_loopback() || matches!(operation, Operation::Read | Operation::Describe)
 ///     }
 ///
-///     // It keeps no lists, so it has none to show, and none can be changed.
-///     fn add_acls(&self, _: Vec<AclBinding>) -> Result<(), KafkaError> {
-///         Ok(())
-///     }
-///
-///     fn remove_acls(&self, _: &[AclBindingFilter]) -> Result<Vec<Vec<AclBinding>>, KafkaError> {
-///         Ok(Vec::new())
-///     }
-///
+///     // It keeps no lists, so it has none to show, and no `AclMutator` to change them.
 ///     fn acls(&self, _: &AclBindingFilter) -> Vec<AclBinding> {
 ///         Vec::new()
 ///     }
@@ -216,8 +207,8 @@ pub mod authorizer {
     pub use crate::common::errors::KafkaError;
     pub use crate::common::kafka_principal::KafkaPrincipal;
     pub use crate::server::security::authorizer::{
-        Acl, AclBinding, AclBindingFilter, Authorizer, CLUSTER_NAME, Operation, PatternType,
-        PermissionType, Resource, ResourcePattern, ResourceType, WILDCARD,
+        Acl, AclBinding, AclBindingFilter, AclMutator, Authorizer, CLUSTER_NAME, Operation,
+        PatternType, PermissionType, Resource, ResourcePattern, ResourceType, WILDCARD,
     };
 }
 

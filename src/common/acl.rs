@@ -13,13 +13,18 @@ pub const WILDCARD: &str = "*";
 /// The only resource of type [`ResourceType::Cluster`].
 pub const CLUSTER_NAME: &str = "kafka-cluster";
 
-/// Declares an enum whose numbers travel on the wire, and its lookups by number and by name.
+/// Declares an enum whose numbers travel on the wire, and its lookups by number and by name. None of them
+/// finds `Unknown`, which only the records of a cluster can hold.
 macro_rules! wire_enum {
     ($(#[$meta:meta])* enum $name:ident { $($(#[$doc:meta])* $variant:ident = $code:literal,)+ }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(i8)]
-        pub enum $name { $($(#[$doc])* $variant = $code,)+ }
+        pub enum $name {
+            /// What a later release has written, and this one has no name for.
+            Unknown = 0,
+            $($(#[$doc])* $variant = $code,)+
+        }
 
         impl $name {
             /// In ascending order of their numbers.
@@ -34,6 +39,11 @@ macro_rules! wire_enum {
                 Self::ALL.iter().copied().find(|it| it.code() == code)
             }
 
+            /// The variant that a record of the cluster means: Kafka's `fromCode`.
+            pub fn of_record(code: i8) -> Self {
+                Self::for_code(code).unwrap_or(Self::Unknown)
+            }
+
             /// The variant that is displayed as `name`.
             pub fn for_name(name: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|it| it.name() == name)
@@ -41,7 +51,10 @@ macro_rules! wire_enum {
 
             /// The name in Kafka's tools and files.
             pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => stringify!($variant),)+ }
+                match self {
+                    Self::Unknown => "Unknown",
+                    $(Self::$variant => stringify!($variant),)+
+                }
             }
         }
 
@@ -84,6 +97,8 @@ wire_enum! {
         CreateTokens = 13,
         /// See a user's delegation tokens. Accepted from the tools, never checked here.
         DescribeTokens = 14,
+        /// Commit a transaction in two phases. Accepted from the tools, never checked here.
+        TwoPhaseCommit = 15,
     }
 }
 
@@ -135,7 +150,7 @@ impl ResourceType {
     pub const fn supported_operations(self) -> &'static [Operation] {
         use Operation as It;
         match self {
-            Self::Any => &[],
+            Self::Unknown | Self::Any => &[],
             Self::Topic => &[
                 It::Read,
                 It::Write,
@@ -168,7 +183,7 @@ impl ResourceType {
             Self::Topic => Errors::TopicAuthorizationFailed,
             Self::Group => Errors::GroupAuthorizationFailed,
             Self::TransactionalId => Errors::TransactionalIdAuthorizationFailed,
-            Self::Any | Self::Cluster | Self::DelegationToken | Self::User => {
+            Self::Unknown | Self::Any | Self::Cluster | Self::DelegationToken | Self::User => {
                 Errors::ClusterAuthorizationFailed
             }
         }
@@ -332,7 +347,9 @@ mod tests {
             assert_eq!(Operation::for_code(it.code()), Some(it));
             assert_eq!(Operation::for_name(it.name()), Some(it));
         }
-        assert_eq!(Operation::for_code(0), None);
+        assert_eq!((Operation::for_code(0), Operation::for_name("Unknown")), (None, None));
+        assert_eq!(Operation::of_record(16), Operation::Unknown);
+        assert_eq!(Operation::of_record(3), Operation::Read);
         assert_eq!(ResourceType::for_code(-1), None);
         assert_eq!(PatternType::for_name("literal"), None);
         assert_eq!(PermissionType::Allow.code(), 3);

@@ -14,7 +14,7 @@ use support::client::{Client, NEWEST_FETCH, fetch_request, fetch_topic};
 use support::records::{batch, stored};
 use support::temp::TempDir;
 use support::wait::wait_until;
-use transferto::common::errors::{Errors, KafkaError};
+use transferto::common::errors::Errors;
 use transferto::common::kafka_principal::KafkaPrincipal;
 use transferto::common::sys::resident_pages;
 use transferto::config::config_reader::read_settings;
@@ -312,17 +312,6 @@ impl Authorizer for Gate {
         _resource_type: ResourceType,
     ) -> bool {
         true
-    }
-
-    fn add_acls(&self, _bindings: Vec<AclBinding>) -> Result<(), KafkaError> {
-        Ok(())
-    }
-
-    fn remove_acls(
-        &self,
-        filters: &[AclBindingFilter],
-    ) -> Result<Vec<Vec<AclBinding>>, KafkaError> {
-        Ok(vec![Vec::new(); filters.len()])
     }
 
     fn acls(&self, _filter: &AclBindingFilter) -> Vec<AclBinding> {

@@ -25,8 +25,8 @@ use crate::server::reply::refusals::Refusals;
 use crate::server::reply::reply::Reply;
 use crate::server::security::authorization::Authorization;
 use crate::server::security::authorizer::{
-    Acl, AclBinding, AclBindingFilter, Authorizer, CLUSTER_NAME, Operation, PatternType,
-    PermissionType, Resource, ResourcePattern, ResourceType,
+    Acl, AclBinding, AclBindingFilter, AclMutator, Authorizer, CLUSTER_NAME, Operation,
+    PatternType, PermissionType, Resource, ResourcePattern, ResourceType,
 };
 
 /// The most ACLs at any time: each change writes all of them.
@@ -66,8 +66,8 @@ impl AclApis {
 
     /// Adds the valid ones among the ACLs, all at once.
     pub(crate) fn handle_create_acls_request(&self, reply: Reply, request: &CreateAclsRequest) {
-        let authorizer = match self.authorizer_for(&reply, Operation::Alter) {
-            Ok(authorizer) => authorizer,
+        let (authorizer, mutator) = match self.mutator_for(&reply) {
+            Ok(both) => both,
             Err(error) => {
                 let mut response = request.error_response(error.code());
                 for result in &mut response.results {
@@ -79,7 +79,7 @@ impl AclApis {
         };
         let bindings: Vec<_> = request.creations.iter().map(binding_of).collect();
         let valid: Vec<_> = bindings.iter().flatten().cloned().collect();
-        let added = add_acls(authorizer, &valid);
+        let added = add_acls(authorizer, mutator, &valid);
         if added.is_ok() {
             log_change(&reply, "added", valid.iter());
         }
@@ -102,9 +102,9 @@ impl AclApis {
 
     pub(crate) fn handle_delete_acls_request(&self, reply: Reply, request: &DeleteAclsRequest) {
         let filters: Vec<_> = request.filters.iter().map(|it| filter_of(&it.filter)).collect();
-        let removed = self.authorizer_for(&reply, Operation::Alter).and_then(|authorizer| {
+        let removed = self.mutator_for(&reply).and_then(|(_, mutator)| {
             let valid: Vec<_> = filters.iter().flatten().cloned().collect();
-            authorizer.remove_acls(&valid)
+            mutator.remove_acls(&valid)
         });
         log_change(&reply, "removed", removed.iter().flatten().flatten());
         let response = match removed {
@@ -141,6 +141,16 @@ impl AclApis {
         self.authorization.check(&reply.context, operation, Resource::CLUSTER)?;
         Ok(authorizer.as_ref())
     }
+
+    /// The authorizer, and what changes its ACLs, if the sender may change them.
+    fn mutator_for(&self, reply: &Reply) -> Result<(&dyn Authorizer, &dyn AclMutator), KafkaError> {
+        let authorizer = self.authorizer_for(reply, Operation::Alter)?;
+        let mutator = authorizer.acl_mutator().ok_or_else(|| {
+            let why = "the authorizer of this broker takes no ACLs from requests";
+            KafkaError::api(Errors::SecurityDisabled, why)
+        })?;
+        Ok((authorizer, mutator))
+    }
 }
 
 /// One line, however many ACLs there are.
@@ -154,7 +164,11 @@ fn log_change<'a>(reply: &Reply, what: &str, mut bindings: impl Iterator<Item = 
     }
 }
 
-fn add_acls(authorizer: &dyn Authorizer, bindings: &[AclBinding]) -> Result<(), KafkaError> {
+fn add_acls(
+    authorizer: &dyn Authorizer,
+    mutator: &dyn AclMutator,
+    bindings: &[AclBinding],
+) -> Result<(), KafkaError> {
     if bindings.is_empty() {
         return Ok(());
     }
@@ -162,7 +176,7 @@ fn add_acls(authorizer: &dyn Authorizer, bindings: &[AclBinding]) -> Result<(), 
         let why = format!("at most {ACLS_MAX} ACLs are kept");
         return Err(KafkaError::api(Errors::PolicyViolation, why));
     }
-    authorizer.add_acls(bindings.to_vec())
+    mutator.add_acls(bindings.to_vec())
 }
 
 /// The ACL that a client wants to add, if it is valid.

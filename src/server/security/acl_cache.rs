@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use crate::common::acl::{
-    Acl, AclBinding, PatternType, Resource, ResourcePattern, ResourceType, WILDCARD,
+    Acl, AclBinding, Operation, PatternType, PermissionType, Resource, ResourcePattern,
+    ResourceType, WILDCARD,
 };
 
 /// The ACLs, sorted, and by the resources that they cover.
@@ -27,11 +28,12 @@ impl AclCache {
         let mut by_type: BTreeMap<ResourceType, ByName> = BTreeMap::new();
         for AclBinding { pattern, acl } in &bindings {
             let by_name = by_type.entry(pattern.resource_type).or_default();
-            let names = match pattern.pattern_type {
-                PatternType::Prefixed => &mut by_name.prefixed,
-                _ => &mut by_name.literal,
+            let (names, acl) = match pattern.pattern_type {
+                PatternType::Literal => (&mut by_name.literal, acl.clone()),
+                PatternType::Prefixed => (&mut by_name.prefixed, acl.clone()),
+                _ => (&mut by_name.prefixed, without_right(acl)),
             };
-            names.entry(pattern.name.clone()).or_default().push(acl.clone());
+            names.entry(pattern.name.clone()).or_default().push(acl);
         }
         Self { bindings, by_type }
     }
@@ -68,6 +70,16 @@ impl AclCache {
             literal.into_iter().flatten().chain(of.wildcard()).chain(prefixed)
         })
     }
+}
+
+/// What an ACL counts for whose way to match names is not known. As in Kafka it covers all names that begin
+/// with its own; but what it is to allow it does not: that way may be a narrower one.
+fn without_right(acl: &Acl) -> Acl {
+    let operation = match acl.permission_type {
+        PermissionType::Allow => Operation::Unknown,
+        _ => acl.operation,
+    };
+    Acl { operation, ..acl.clone() }
 }
 
 impl ByName {

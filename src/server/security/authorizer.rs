@@ -34,6 +34,17 @@ pub trait Authorizer: Send + Sync {
         resource_type: ResourceType,
     ) -> bool;
 
+    /// The ACLs that match the filter, sorted.
+    fn acls(&self, filter: &AclBindingFilter) -> Vec<AclBinding>;
+
+    /// What changes its ACLs at the request of a client. `None` if no request to this broker does.
+    fn acl_mutator(&self) -> Option<&dyn AclMutator> {
+        None
+    }
+}
+
+/// Changes the ACLs of an [`Authorizer`]: Kafka's `AclMutator`.
+pub trait AclMutator: Send + Sync {
     /// Adds ACLs, which apply from then on, also after a restart. One that exists is left as it is.
     ///
     /// # Errors
@@ -47,7 +58,4 @@ pub trait Authorizer: Send + Sync {
     /// Whatever the disk reports; all of them still apply then.
     fn remove_acls(&self, filters: &[AclBindingFilter])
     -> Result<Vec<Vec<AclBinding>>, KafkaError>;
-
-    /// The ACLs that match the filter, sorted.
-    fn acls(&self, filter: &AclBindingFilter) -> Vec<AclBinding>;
 }

@@ -4,4 +4,5 @@ pub mod authorizer;
 pub mod request_context;
 pub mod authorization;
 pub mod acl_cache;
+pub mod standard_authorizer_data;
 pub mod simple_acl_authorizer;

@@ -624,20 +624,6 @@ impl Authorizer for ReadOnly {
         false
     }
 
-    fn add_acls(
-        &self,
-        _bindings: Vec<AclBinding>,
-    ) -> Result<(), transferto::common::errors::KafkaError> {
-        Ok(())
-    }
-
-    fn remove_acls(
-        &self,
-        filters: &[AclBindingFilter],
-    ) -> Result<Vec<Vec<AclBinding>>, transferto::common::errors::KafkaError> {
-        Ok(vec![Vec::new(); filters.len()])
-    }
-
     fn acls(&self, _filter: &AclBindingFilter) -> Vec<AclBinding> {
         Vec::new()
     }

@@ -11,8 +11,8 @@ use support::temp::TempDir;
 use transferto::common::kafka_principal::KafkaPrincipal;
 use transferto::registry::acl_registry::ACL_FILE;
 use transferto::server::security::authorizer::{
-    Acl, AclBinding, AclBindingFilter, Authorizer, Operation, PatternType, PermissionType,
-    Resource, ResourcePattern, ResourceType,
+    Acl, AclBinding, AclBindingFilter, AclMutator, Authorizer, Operation, PatternType,
+    PermissionType, Resource, ResourcePattern, ResourceType,
 };
 use transferto::server::security::simple_acl_authorizer::SimpleAclAuthorizer;
 
@@ -41,7 +41,7 @@ fn topic(name: &str) -> ResourcePattern {
     about(Topic, Literal, name)
 }
 
-fn add(authorizer: &dyn Authorizer, pattern: &ResourcePattern, acls: &[Acl]) {
+fn add(authorizer: &dyn AclMutator, pattern: &ResourcePattern, acls: &[Acl]) {
     let binding = |acl: &Acl| AclBinding { pattern: pattern.clone(), acl: acl.clone() };
     authorizer.add_acls(acls.iter().map(binding).collect()).unwrap();
 }
@@ -56,7 +56,7 @@ fn filter(pattern: &ResourcePattern) -> AclBindingFilter {
 }
 
 /// Takes away one ACL.
-fn remove(authorizer: &dyn Authorizer, pattern: &ResourcePattern, acl: &Acl) {
+fn remove(authorizer: &dyn AclMutator, pattern: &ResourcePattern, acl: &Acl) {
     let filter = AclBindingFilter {
         principal: Some(acl.principal.clone()),
         host: Some(acl.host.clone()),
