@@ -69,10 +69,8 @@ pub(super) fn contradictions(config: &KafkaConfig, given: &[Property]) -> Vec<Co
         brokers_behind_security(config),
         two_inter_broker_listeners(config, given),
         several_directories(config),
-        with_authorizer(config),
     ];
-    let found = found.into_iter().flatten().chain(waits_too_long(config));
-    found.chain(scram_without_users(config)).collect()
+    found.into_iter().flatten().chain(waits_too_long(config)).collect()
 }
 
 fn too_many_replicas(config: &KafkaConfig) -> Option<Contradiction> {
@@ -198,27 +196,6 @@ fn several_directories(config: &KafkaConfig) -> Option<Contradiction> {
         .then(|| wrong("log.dirs", Vec::<PathBuf>::show(&config.log_dirs), why))
 }
 
-fn with_authorizer(config: &KafkaConfig) -> Option<Contradiction> {
-    let class = &config.authorizer_class_name;
-    let why = "must be left out with `process.roles=broker`: this broker does not follow the access \
-               control lists of a cluster yet";
-    (!class.is_empty()).then(|| wrong("authorizer.class.name", class, why))
-}
-
-fn scram_without_users(config: &KafkaConfig) -> Vec<Contradiction> {
-    let why = "must not have SCRAM with `process.roles=broker`: this broker does not follow the users \
-               of a cluster yet, so that nobody could log in; take PLAIN over SASL_SSL, or OAUTHBEARER";
-    let with_scram = config.listeners.iter().filter(|it| it.security_protocol.uses_sasl());
-    let mechanisms =
-        with_scram.map(|it| config.of_listener(&it.listener_name).sasl_enabled_mechanisms);
-    let mut mechanisms = mechanisms.filter(|them| them.iter().any(|it| it.starts_with("SCRAM-")));
-    mechanisms
-        .next()
-        .map(|them| wrong("sasl.enabled.mechanisms", them.join(","), why))
-        .into_iter()
-        .collect()
-}
-
 fn wrong(name: &'static str, value: impl ToString, why: &str) -> Contradiction {
     Contradiction { name, value: value.to_string(), why: why.to_string() }
 }
@@ -271,7 +248,6 @@ mod tests {
         for (line, why) in [
             ("listener.security.protocol.map=CONTROLLER:SSL,PLAINTEXT:PLAINTEXT", "PLAINTEXT only"),
             ("log.dirs=a,b", "one directory"),
-            ("authorizer.class.name=kafka.security.auth.SimpleAclAuthorizer", "access control"),
             ("inter.broker.listener.name=INSIDE", "there is no INSIDE"),
             ("security.inter.broker.protocol=SSL", "there is no SSL"),
             ("listeners=PLAINTEXT://:1,CONTROLLER://:2", "this process is none"),
@@ -292,13 +268,24 @@ mod tests {
                 "inter.broker.listener.name=PLAINTEXT\nsecurity.inter.broker.protocol=PLAINTEXT",
                 "leave one of them out",
             ),
-            (
-                "listeners=PLAINTEXT://:1,SASL_PLAINTEXT://:2\nsasl.enabled.mechanisms=SCRAM-SHA-512",
-                "nobody could log in",
-            ),
         ] {
             let errors = errors_of(&with(line));
             assert!(errors.len() == 1 && errors[0].contains(why), "{line}: {errors:?}");
+        }
+    }
+
+    #[test]
+    fn a_broker_of_a_cluster_may_have_an_authorizer_and_scram() {
+        for line in [
+            "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "authorizer.class.name=kafka.security.auth.SimpleAclAuthorizer",
+            "listeners=PLAINTEXT://:1,SASL_PLAINTEXT://:2\nsasl.enabled.mechanisms=SCRAM-SHA-512",
+        ] {
+            assert!(
+                read_properties(&with(line), &[]).is_ok(),
+                "{line}: {:?}",
+                errors_of(&with(line))
+            );
         }
     }
 

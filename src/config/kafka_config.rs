@@ -249,7 +249,7 @@ settings! {
 
         /// What decides whether a client may do something. Empty: every client may do everything.
         /// One of the names, which all mean the same here: access control lists, kept in the first
-        /// log directory. Clients that have not proved who they are, all those of a PLAINTEXT
+        /// log directory, or in a cluster by its controller. Clients that have not proved who they are, all those of a PLAINTEXT
         /// listener among them, are `User:ANONYMOUS`: an ACL can distinguish them by address only.
         authorizer_class_name: String as AuthorizerClass,
             "authorizer.class.name" = "", Allowed::Any, Low;

@@ -1,13 +1,17 @@
 //! Port of `org.apache.kafka.image.AclsImage`, `ClientQuotasImage` and `ScramImage`: what the cluster says
-//! of clients. It is kept as it comes; nobody follows it yet.
+//! of clients. It is kept as it comes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::image::records::config_records::ClientQuotaRecord;
 use crate::image::records::security_records::{
-    AccessControlEntryRecord, RemoveAccessControlEntryRecord, RemoveUserScramCredentialRecord,
-    UserScramCredentialRecord,
+    RemoveAccessControlEntryRecord, RemoveUserScramCredentialRecord,
+};
+
+// What the image consists of, so that who follows it imports it from here.
+pub use crate::image::records::security_records::{
+    AccessControlEntryRecord, UserScramCredentialRecord,
 };
 
 /// For whom a quota is: pairs of a type, such as `user`, and a name; without a name all of that type.

@@ -54,16 +54,25 @@ pub fn report_listeners_without_user(config: &KafkaConfig, credentials: &Credent
         let names = of_listener.sasl_enabled_mechanisms.iter();
         let scram = names.filter_map(|it| ScramMechanism::for_mechanism_name(it));
         for mechanism in scram.filter(|it| !credentials.has_user_of(*it)) {
-            let dirs = &config.log_dirs;
-            let dir = dirs.first().map(|it| it.display().to_string()).unwrap_or_default();
             info!(
                 "listener {}: nobody can log in by {mechanism} yet; make a user by kafka-configs and \
-                 another listener, or, when this broker is stopped, by: transferto add-scram \
-                 --override log.dirs={dir} --password-file - '{mechanism}=[name=admin]'",
-                listener.listener_name
+                 another listener{}",
+                listener.listener_name,
+                another_way(config, mechanism)
             );
         }
     }
+}
+
+fn another_way(config: &KafkaConfig, mechanism: ScramMechanism) -> String {
+    if config.joins_a_cluster() {
+        return ", of any broker of the cluster".to_string();
+    }
+    let dir = config.log_dirs.first().map(|it| it.display().to_string()).unwrap_or_default();
+    format!(
+        ", or, when this broker is stopped, by: transferto add-scram --override log.dirs={dir} \
+         --password-file - '{mechanism}=[name=admin]'"
+    )
 }
 
 fn factory_of(

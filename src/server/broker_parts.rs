@@ -15,14 +15,13 @@ use crate::coordinator::group_table::GroupTable;
 use crate::replica::fetcher::replica_fetcher_manager::ReplicaFetcherManager;
 use crate::replica::replica_manager::{ReplicaManager, ReplicaManagerConfig};
 use crate::security::scram::credential_cache::CredentialCache;
-use crate::server::apis::parts::{Forwarding, Parts};
+use crate::server::apis::parts::{Forwarding, Keeper, Parts};
 use crate::server::cluster::membership::Membership;
 use crate::server::metadata::auto_topic_creation_manager::AutoTopicCreationManager;
 use crate::server::metadata::controller::Controller;
 use crate::server::metadata::dynamic_broker_config::DynamicBrokerConfig;
 use crate::server::metadata::metadata_cache::MetadataCache;
 use crate::server::metadata::producer_id_manager::ProducerIdManager;
-use crate::server::metadata::scram_control_manager::ScramControlManager;
 use crate::server::quota::quota_managers::QuotaManagers;
 use crate::server::security::authorizer::Authorizer;
 use crate::storage::log_manager::LogManager;
@@ -39,7 +38,7 @@ pub(super) struct BrokerParts {
     pub forwarding: Option<Forwarding>,
     pub producer_ids: Arc<dyn ProducerIdManager>,
     pub quota_managers: Arc<QuotaManagers>,
-    pub scram: Arc<ScramControlManager>,
+    pub keeper: Keeper,
     pub group_coordinator: Arc<GroupCoordinator>,
     pub authorizer: Option<Arc<dyn Authorizer>>,
     /// `None` for a broker that is alone.
@@ -66,7 +65,8 @@ impl BrokerParts {
             forwarding: self.forwarding.clone(),
             producer_ids: Arc::clone(&self.producer_ids),
             quota_managers: Arc::clone(&self.quota_managers),
-            scram: Arc::clone(&self.scram),
+            credentials: Arc::clone(sources.credentials),
+            keeper: self.keeper.clone(),
             authorizer: self.authorizer.clone(),
             metrics: Arc::clone(sources.metrics),
             time: Arc::clone(sources.time),

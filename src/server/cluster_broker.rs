@@ -17,16 +17,18 @@ use crate::replica::fetcher::replica_fetchers::ReplicaFetchers;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::replica::replication_engine::ReplicationEngine;
 use crate::security::configured_mechanisms::report_listeners_without_user;
-use crate::server::apis::parts::Forwarding;
+use crate::server::apis::parts::{Forwarding, Keeper};
 use crate::server::broker_parts::{
     BrokerParts, Sources, new_group_coordinator, replica_manager_config, schedule_isr_expiration,
     schedule_offset_expiry,
 };
+use crate::server::cluster::acl_publisher::AclPublisher;
 use crate::server::cluster::api_version_manager::ApiVersionManager;
 use crate::server::cluster::broker_lifecycle_manager::BrokerLifecycleManager;
 use crate::server::cluster::broker_metadata_publisher::{BrokerMetadataPublisher, FollowingParts};
 use crate::server::cluster::default_alter_partition_manager::DefaultAlterPartitionManager;
 use crate::server::cluster::default_auto_topic_creation_manager::DefaultAutoTopicCreationManager;
+use crate::server::cluster::dynamic_client_quota_publisher::DynamicClientQuotaPublisher;
 use crate::server::cluster::dynamic_config_publisher::DynamicConfigPublisher;
 use crate::server::cluster::forwarding_manager::ForwardingManager;
 use crate::server::cluster::kraft_engine::KRaftEngine;
@@ -35,13 +37,15 @@ use crate::server::cluster::membership::{Entrance, FaultProcedure, Membership};
 use crate::server::cluster::node_identity::NodeIdentity;
 use crate::server::cluster::remote_controller::RemoteController;
 use crate::server::cluster::rpc_producer_id_manager::RpcProducerIdManager;
+use crate::server::cluster::scram_publisher::ScramPublisher;
+use crate::server::cluster::security_publishers::SecurityPublishers;
 use crate::server::cluster::start_cancellation::StartCancellation;
 use crate::server::metadata::metadata_cache::MetadataCache;
-use crate::server::metadata::scram_control_manager::ScramControlManager;
 use crate::server::quota::quota_managers::QuotaManagers;
 use crate::server::replication::remote_leader_end_point::{FollowerContext, RemoteLeaderEndPoint};
 use crate::server::replication::replication_config::ReplicationConfig;
 use crate::server::security::authorizer::Authorizer;
+use crate::server::security::standard_authorizer::StandardAuthorizer;
 
 /// How the broker comes into the cluster.
 pub(super) struct Joining<'a> {
@@ -80,9 +84,8 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
     let dirs = log_manager.log_dirs();
     let dir = dirs.first().expect("there is a log directory");
     let identity = NodeIdentity::settle(config, dir, cancellation)?;
-    let quota_managers = QuotaManagers::start(config, &dirs, time, metrics)?;
-    let scram = ScramControlManager::open_in(&dirs, sources.credentials)?;
-    report_listeners_without_user(current.of_file(), sources.credentials);
+    let quota_managers = QuotaManagers::start(config, time, metrics)?;
+    let (authorizer, acls) = authorizer_of(config, authorizer);
     let image = Arc::<CurrentImage>::default();
     let alter_partition_manager =
         DefaultAlterPartitionManager::new(config.broker_id, Arc::clone(scheduler));
@@ -112,11 +115,17 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
         fetchers: Arc::clone(&fetchers) as Arc<dyn ReplicaFetchers>,
         group_coordinator: Arc::clone(&group_coordinator),
         dynamic_configs: DynamicConfigPublisher::new(config.broker_id, dynamic_config, scheduler),
+        security: SecurityPublishers {
+            acls,
+            client_quotas: DynamicClientQuotaPublisher::new(&quota_managers),
+            scram: ScramPublisher::new(sources.credentials)?,
+        },
         loading_progress: Arc::clone(sources.loading_progress),
     }));
     dynamic_config.add_reconfigurable(publisher.replica_changes());
     dynamic_config.add_reconfigurable(replica_manager.quotas());
     let cluster_id = identity.cluster_id.clone();
+    let keeper = Keeper::Controller { image: Arc::clone(&image) };
     let cache = KRaftMetadataCache::new(config.broker_id, cluster_id, image);
     let metadata_cache = Arc::new(cache) as Arc<dyn MetadataCache>;
     let entrance =
@@ -125,6 +134,7 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
     // Only once: nobody else has it.
     let _ = registered.set(Arc::downgrade(membership.lifecycle()));
     membership.wait_for_first_publication(cancellation).inspect_err(|_| membership.leave())?;
+    report_listeners_without_user(current.of_file(), sources.credentials);
     schedule_offset_expiry(config, scheduler, &group_coordinator);
     schedule_isr_expiration(config, scheduler, &replica_manager);
     let on_controller = OnController::new(config, &membership, &metadata_cache, sources);
@@ -137,11 +147,28 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
         forwarding: Some(on_controller.forwarding),
         producer_ids: Arc::new(on_controller.producer_ids),
         quota_managers,
-        scram: Arc::new(scram),
+        keeper,
         group_coordinator,
         authorizer,
         membership: Some(membership),
     })
+}
+
+/// What decides who may do what, and what has it follow the cluster; an authorizer that a program brings keeps
+/// its own counsel.
+fn authorizer_of(
+    config: &KafkaConfig,
+    brought: Option<Arc<dyn Authorizer>>,
+) -> (Option<Arc<dyn Authorizer>>, Option<AclPublisher>) {
+    if brought.is_some() || config.authorizer_class_name.is_empty() {
+        return (brought, None);
+    }
+    let authorizer = Arc::new(StandardAuthorizer::new(
+        config.super_users.clone(),
+        config.allow_everyone_if_no_acl_found,
+    ));
+    let publisher = AclPublisher::new(&authorizer);
+    (Some(authorizer), Some(publisher))
 }
 
 /// The threads that copy what other brokers lead. None runs yet.

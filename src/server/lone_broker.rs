@@ -10,6 +10,7 @@ use crate::coordinator::group_table::GroupTable;
 use crate::registry::topic_registry::TopicRegistry;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::security::configured_mechanisms::report_listeners_without_user;
+use crate::server::apis::parts::Keeper;
 use crate::server::broker_parts::{
     BrokerParts, Sources, new_group_coordinator, replica_manager_config, schedule_offset_expiry,
 };
@@ -22,6 +23,7 @@ use crate::server::metadata::registry_auto_topic_creation_manager::RegistryAutoT
 use crate::server::metadata::registry_metadata_cache::RegistryMetadataCache;
 use crate::server::metadata::registry_producer_id_manager::RegistryProducerIdManager;
 use crate::server::metadata::scram_control_manager::ScramControlManager;
+use crate::server::quota::client_quota_control_manager::ClientQuotaControlManager;
 use crate::server::quota::quota_managers::QuotaManagers;
 use crate::server::security::authorizer::Authorizer;
 use crate::server::security::simple_acl_authorizer::SimpleAclAuthorizer;
@@ -91,7 +93,8 @@ fn read(
     let topic = metadata_cache.topic(GROUP_METADATA_TOPIC_NAME);
     group_coordinator.startup(topic.map(|it| it.partition_count()))?;
     schedule_offset_expiry(config, scheduler, &group_coordinator);
-    let quota_managers = QuotaManagers::start(config, &dirs, time, metrics)?;
+    let quota_managers = QuotaManagers::start(config, time, metrics)?;
+    let client_quotas = ClientQuotaControlManager::open_in(&dirs, &quota_managers)?;
     let scram = ScramControlManager::open_in(&dirs, sources.credentials)?;
     report_listeners_without_user(current.of_file(), sources.credentials);
     dynamic_config.add_reconfigurable(&controller);
@@ -107,7 +110,10 @@ fn read(
         forwarding: None,
         producer_ids: Arc::new(producer_ids),
         quota_managers,
-        scram: Arc::new(scram),
+        keeper: Keeper::Registries {
+            client_quotas: Arc::new(client_quotas),
+            scram: Arc::new(scram),
+        },
         group_coordinator,
         authorizer,
         membership: None,

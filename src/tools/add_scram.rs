@@ -29,6 +29,14 @@ pub fn add_scram(
     let config =
         config.map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     let only = |error: String| vec![error];
+    if config.joins_a_cluster() {
+        return Err(only(
+            "the users of a cluster are its controller's: make them by kafka-configs \
+             --bootstrap-server HOST:PORT of any broker --alter --entity-type users --entity-name USER \
+             --add-config 'SCRAM-SHA-256=[password=..]'"
+                .to_string(),
+        ));
+    }
     let password = read_password(options, stdin).map_err(only)?;
     let mut made = Vec::new();
     for user in &options.users {

@@ -53,7 +53,7 @@ fn start(controller: &ApacheController, id: i32) -> Broker {
 }
 
 /// Has the controller create a topic whose partitions are one each on these brokers.
-fn create(client: &mut Client, name: &str, brokers: &[i32]) -> Uuid {
+pub(crate) fn create(client: &mut Client, name: &str, brokers: &[i32]) -> Uuid {
     let assignment = |(index, id): (usize, &i32)| CreatableReplicaAssignment {
         partition_index: i32::try_from(index).unwrap(),
         broker_ids: vec![*id],
@@ -107,7 +107,7 @@ fn leader(client: &mut Client, topic: &str) -> Option<i32> {
 }
 
 /// Waits until the broker has heard what the controller made, and keeps a record there.
-fn produce_one(client: &mut Client, topic: &str) {
+pub(crate) fn produce_one(client: &mut Client, topic: &str) {
     wait_until("the leader", || client.produce(topic, 0, &batch(&["x"])).error_code == 0);
 }
 

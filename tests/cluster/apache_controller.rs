@@ -10,6 +10,11 @@ use std::sync::OnceLock;
 /// The release whose level the brokers understand.
 const RELEASE_VERSION: &str = "3.9";
 
+/// A client that has not said who it is may do everything, as without an authorizer.
+const CONTROLLER_SETTINGS: &str = "broker.session.timeout.ms=2000
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS";
+
 /// Runs the controller until the pipe from the test's process closes, which a process does that ends in whatever
 /// way: no JVM outlives the tests.
 const WATCHDOG: &str = r#"
@@ -59,7 +64,7 @@ impl ApacheController {
         let mut watchdog = Command::new("bash")
             .args(["-c", WATCHDOG, "watchdog", &port.to_string()])
             .env("RELEASE_VERSION", release_version)
-            .env("CONTROLLER_SETTINGS", "broker.session.timeout.ms=2000")
+            .env("CONTROLLER_SETTINGS", CONTROLLER_SETTINGS)
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             // A Ctrl-C is for the tests.
             .process_group(0)

@@ -31,9 +31,13 @@ use transferto::server::cluster::broker_metadata_publisher::{
     BrokerMetadataPublisher, FollowingParts,
 };
 use transferto::server::cluster::default_alter_partition_manager::DefaultAlterPartitionManager;
+use transferto::server::cluster::dynamic_client_quota_publisher::DynamicClientQuotaPublisher;
 use transferto::server::cluster::dynamic_config_publisher::DynamicConfigPublisher;
 use transferto::server::cluster::kraft_engine::KRaftEngine;
+use transferto::server::cluster::scram_publisher::ScramPublisher;
+use transferto::server::cluster::security_publishers::SecurityPublishers;
 use transferto::server::metadata::dynamic_broker_config::DynamicBrokerConfig;
+use transferto::server::quota::quota_managers::QuotaManagers;
 use transferto::storage::files::log_file_names::is_stray_directory;
 use transferto::storage::files::partition_metadata_file::PARTITION_METADATA_FILE;
 use transferto::storage::log_manager::{LogManager, LogManagerConfig};
@@ -52,6 +56,7 @@ struct Broker {
     log_manager: Arc<LogManager>,
     replica_manager: Arc<ReplicaManager>,
     group_coordinator: Arc<GroupCoordinator>,
+    quota_managers: Arc<QuotaManagers>,
     publisher: BrokerMetadataPublisher,
 }
 
@@ -79,6 +84,7 @@ impl Broker {
         };
         let statuses = log_manager.log_dir_statuses();
         let metrics = Arc::new(Metrics::default());
+        let quota_managers = QuotaManagers::start(&settings, &time, &metrics).unwrap();
         let image = Arc::<CurrentImage>::default();
         let listener = settings.inter_broker_listener();
         let changes = DefaultAlterPartitionManager::new(LOCAL, Arc::clone(&scheduler));
@@ -123,9 +129,14 @@ impl Broker {
             fetchers: Arc::<RecordingFetchers>::default(),
             group_coordinator: Arc::clone(&group_coordinator),
             dynamic_configs: DynamicConfigPublisher::new(LOCAL, &dynamic_config, &scheduler),
+            security: SecurityPublishers {
+                acls: None,
+                client_quotas: DynamicClientQuotaPublisher::new(&quota_managers),
+                scram: ScramPublisher::new(&Arc::default()).unwrap(),
+            },
             loading_progress: Arc::default(),
         });
-        Self { log_manager, replica_manager, group_coordinator, publisher }
+        Self { log_manager, replica_manager, group_coordinator, quota_managers, publisher }
     }
 
     fn publish(&self, cluster: &mut Cluster) {
@@ -141,6 +152,7 @@ impl Broker {
 
     fn stop(self) {
         self.group_coordinator.shutdown();
+        self.quota_managers.shutdown();
         self.replica_manager.shutdown().unwrap();
         assert!(self.log_manager.shutdown());
     }

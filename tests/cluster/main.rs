@@ -33,6 +33,8 @@ mod remote_leader_end_point;
 mod forwarding;
 mod forwarding_manager;
 mod dynamic_config_publisher;
+mod security_publishers;
+mod rights_quotas_users;
 mod api_version_manager;
 mod default_auto_topic_creation_manager;
 mod producer_id_manager;

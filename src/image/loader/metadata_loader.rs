@@ -3,9 +3,8 @@
 
 use std::sync::Arc;
 
-use log::{info, warn};
+use log::info;
 
-use crate::common::text::counted;
 use crate::image::loader::metadata_batch_loader::MetadataBatchLoader;
 use crate::image::metadata_delta::MetadataDelta;
 use crate::image::metadata_image::MetadataImage;
@@ -46,7 +45,6 @@ impl MetadataLoader {
         if self.published.is_none() {
             info!("the metadata log is read up to offset {offset}, its end for now");
         }
-        warn_of_what_is_not_followed(&before, &after);
         let delta = MetadataDelta::between(&before, &after);
         for publisher in &self.publishers {
             publisher.on_metadata_update(&delta, &before, &after);
@@ -75,22 +73,5 @@ impl RaftListener for MetadataLoader {
 
     fn handle_high_watermark(&mut self, high_watermark: i64) -> Result<(), MetadataFault> {
         self.publish_if_due(high_watermark)
-    }
-}
-
-/// Says it when the first of a kind comes.
-fn warn_of_what_is_not_followed(before: &MetadataImage, after: &MetadataImage) {
-    let (before, after) = (&before.security, &after.security);
-    for (noun, before, after) in [
-        ("access control rule", before.acls.len(), after.acls.len()),
-        ("client quota", before.client_quotas.len(), after.client_quotas.len()),
-        ("SCRAM credential", before.scram_credentials.len(), after.scram_credentials.len()),
-    ] {
-        if before == 0 && after > 0 {
-            warn!(
-                "the cluster has {} by now, which this broker does not follow",
-                counted(after, noun)
-            );
-        }
     }
 }

@@ -30,6 +30,16 @@ impl DecoyKey {
         Ok(Self(bytes))
     }
 
+    /// The key of a cluster: each of its brokers has the same users, and must show the same decoys, or
+    /// whoever asks two of them can tell. It comes from the secret of the user whose name is the first, and
+    /// changes with it; so that user alone could make it, too. `None` without users.
+    pub fn of_users(credentials: &ScramCredentials) -> Option<Self> {
+        let first = credentials.values().next()?.values().next()?;
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &first.server_key);
+        let tag = hmac::sign(&key, b"transferto decoys of a cluster");
+        tag.as_ref().try_into().ok().map(Self)
+    }
+
     pub fn from_base64(text: &str) -> Option<Self> {
         STANDARD.decode(text).ok()?.try_into().ok().map(Self)
     }
@@ -180,6 +190,22 @@ mod tests {
             let decoy = among(users).decoy("nobody", SHA_256);
             assert_eq!((decoy.iterations, SaltKind::of(&decoy.salt)), (iterations, salt));
         }
+    }
+
+    #[test]
+    fn the_brokers_of_a_cluster_show_the_same_decoys() {
+        let of = |byte: u8, iterations| {
+            let (stored_key, server_key) = (vec![byte; 32], vec![byte; 32]);
+            ScramCredential { salt: vec![1], stored_key, server_key, iterations }
+        };
+        let users = |first, second| {
+            let named = |name: &str, it| (name.to_string(), BTreeMap::from([(SHA_256, it)]));
+            ScramCredentials::from([named("a", of(first, 4096)), named("b", of(second, 4096))])
+        };
+        let key = |first, second| DecoyKey::of_users(&users(first, second));
+        assert!(key(1, 2).is_some() && key(1, 2) == key(1, 3), "others come and go");
+        assert!(key(1, 2) != key(2, 2));
+        assert_eq!(DecoyKey::of_users(&ScramCredentials::new()), None);
     }
 
     #[test]

@@ -13,6 +13,10 @@ const DELETE: i8 = 1;
 const APPEND: i8 = 2;
 const SUBTRACT: i8 = 3;
 
+/// Why a broker's loggers have no settings.
+pub(crate) const LOGGERS_ARE_SET_AT_START: &str =
+    "the levels of the broker's log are set by RUST_LOG, at its start";
+
 /// Settings after the alterations that are asked for: those that a topic overrides, or those that
 /// were set for brokers. `current_list` gives the value that a list has now, set or inherited.
 pub(crate) fn altered(

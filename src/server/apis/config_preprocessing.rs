@@ -9,6 +9,7 @@ use crate::common::text::for_log;
 use crate::protocol::alter_configs::AlterConfigsResourceResponse;
 use crate::protocol::request::{RequestBody, ResponseBody};
 use crate::server::apis::broker_configs::BrokerConfigs;
+use crate::server::apis::config_alterations::LOGGERS_ARE_SET_AT_START;
 use crate::server::apis::parts::Parts;
 use crate::server::reply::refusals::Refusals;
 use crate::server::reply::reply::Reply;
@@ -69,10 +70,7 @@ impl Refused {
     ) -> bool {
         let validated = match resource_type {
             BROKER => validate(),
-            BROKER_LOGGER => {
-                let why = "the levels of the broker's log are set by RUST_LOG, at its start";
-                Err(KafkaError::api(Errors::InvalidRequest, why))
-            }
+            BROKER_LOGGER => Err(KafkaError::api(Errors::InvalidRequest, LOGGERS_ARE_SET_AT_START)),
             _ => Ok(()),
         };
         if validated.is_ok() {

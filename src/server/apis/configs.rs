@@ -24,7 +24,9 @@ use crate::protocol::incremental_alter_configs::{
 };
 use crate::protocol::request::ResponseBody;
 use crate::server::apis::broker_configs::BrokerConfigs;
-use crate::server::apis::config_alterations::{altered, check_names, given, not_a_list};
+use crate::server::apis::config_alterations::{
+    LOGGERS_ARE_SET_AT_START, altered, check_names, given, not_a_list,
+};
 use crate::server::apis::duplicates::{duplicate_error, duplicates};
 use crate::server::apis::parts::Parts;
 use crate::server::metadata::config_helper::ConfigHelper;
@@ -38,6 +40,9 @@ use crate::server::security::request_context::RequestContext;
 /// What has settings: Kafka's `ConfigResource.Type`.
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
+const BROKER_LOGGER: i8 = 8;
+const CLIENT_METRICS: i8 = 16;
+const GROUP: i8 = 32;
 
 /// Handles DescribeConfigs, AlterConfigs and IncrementalAlterConfigs.
 pub(crate) struct ConfigApis {
@@ -279,6 +284,11 @@ fn current_list(name: &str, log_config: &LogConfig) -> Result<String, KafkaError
 }
 
 fn no_settings_of(resource_type: i8) -> KafkaError {
-    let why = format!("there are no settings of resources of type {resource_type} here");
+    let why = match resource_type {
+        BROKER_LOGGER => LOGGERS_ARE_SET_AT_START.to_string(),
+        CLIENT_METRICS => "this broker collects no metrics of clients".to_string(),
+        GROUP => "groups have no settings here: their members bring them".to_string(),
+        other => format!("there are no settings of resources of type {other} here"),
+    };
     KafkaError::api(Errors::InvalidRequest, why)
 }

@@ -16,8 +16,9 @@ use crate::server::apis::duplicates::NamedPartitions;
 use crate::server::apis::parts::Parts;
 use crate::server::reply::refusals::Refusals;
 use crate::server::reply::reply::Reply;
-use crate::server::security::authorization::Authorization;
-use crate::server::security::authorizer::{Operation, ResourceType};
+use crate::server::security::authorization::{Authorization, Authorized};
+use crate::server::security::authorizer::{Operation, Resource, ResourceType};
+use crate::server::security::request_context::RequestContext;
 
 /// Handles OffsetForLeaderEpoch.
 pub(crate) struct LeaderEpochApis {
@@ -42,12 +43,7 @@ impl LeaderEpochApis {
     ) {
         let mut topics = Vec::with_capacity(request.topics.len());
         let names = request.topics.iter().map(|it| it.topic.as_str());
-        let authorized = self.authorization.filter_by_authorized(
-            &reply.context,
-            Operation::Describe,
-            ResourceType::Topic,
-            names,
-        );
+        let authorized = self.authorized(&reply.context, names);
         let (mut named, mut refusals) = (NamedPartitions::default(), Refusals::default());
         for topic in &request.topics {
             let name: Arc<str> = Arc::from(topic.topic.as_str());
@@ -72,6 +68,19 @@ impl LeaderEpochApis {
         reply.log_refusals(&refusals);
         let response = OffsetForLeaderEpochResponse { throttle_time_ms: 0, topics };
         reply.send_body(&ResponseBody::OffsetForLeaderEpoch(response));
+    }
+
+    /// The topics that the sender may ask about: all of them for another broker.
+    fn authorized<'a>(
+        &self,
+        context: &RequestContext,
+        names: impl Iterator<Item = &'a str>,
+    ) -> Authorized<'a> {
+        let (authorization, cluster) = (&self.authorization, Resource::CLUSTER);
+        if authorization.authorize_quietly(context, Operation::ClusterAction, cluster) {
+            return Authorized::All;
+        }
+        authorization.filter_by_authorized(context, Operation::Describe, ResourceType::Topic, names)
     }
 
     /// `Partition.lastOffsetForLeaderEpoch`: the end of the epoch that is asked for, if the client

@@ -1,10 +1,11 @@
 //! Port of `KafkaApis.handleDescribeClientQuotasRequest` and `handleAlterClientQuotasRequest`
-//! (Kafka 2.6): the quotas of clients.
+//! (Kafka 2.6), and of `describe` in `org.apache.kafka.image.ClientQuotasImage`: the quotas of clients.
 //!
 //! Kafka 0.9 let its tools write them into ZooKeeper. An entity is a user, a client id, or a client id
-//! of a user; quotas per address, which limit how often it may connect, are not here.
+//! of a user; quotas per address, which limit how often it may connect, are not here. The controller of a
+//! cluster takes those as well, and they are shown, as all that it keeps.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use crate::common::client_quota_entity::{ClientQuotaEntity, EntityName};
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::text::for_log;
 use crate::config::client_config_override::{ClientConfigOverride, QuotaType};
+use crate::image::security_image::QuotaEntity;
 use crate::protocol::alter_client_quotas::{
     AlterClientQuotasRequest, AlterClientQuotasResponse, AlterEntryResponse, OpData,
 };
@@ -21,8 +23,7 @@ use crate::protocol::describe_client_quotas::{
 };
 use crate::protocol::request::ResponseBody;
 use crate::server::apis::duplicates::{duplicate_error, duplicates};
-use crate::server::apis::parts::Parts;
-use crate::server::quota::quota_managers::QuotaManagers;
+use crate::server::apis::parts::{Keeper, Parts, not_kept_here};
 use crate::server::reply::refusals::Refusals;
 use crate::server::reply::reply::Reply;
 use crate::server::security::authorization::Authorization;
@@ -52,16 +53,13 @@ type Alterations = BTreeMap<QuotaType, Option<i64>>;
 
 /// Handles DescribeClientQuotas and AlterClientQuotas.
 pub(crate) struct QuotaApis {
-    quota_managers: Arc<QuotaManagers>,
+    keeper: Keeper,
     authorization: Authorization,
 }
 
 impl QuotaApis {
     pub(crate) fn new(parts: &Parts<'_>) -> Self {
-        Self {
-            quota_managers: Arc::clone(&parts.quota_managers),
-            authorization: parts.authorization(),
-        }
+        Self { keeper: parts.keeper.clone(), authorization: parts.authorization() }
     }
 
     pub(crate) fn handle_describe_client_quotas_request(
@@ -74,14 +72,28 @@ impl QuotaApis {
         let is_allowed =
             self.authorization.check(&reply.context, Operation::DescribeConfigs, Resource::CLUSTER);
         let described = is_allowed.and_then(|()| Filter::of(request)).map(|filter| {
-            let all = self.quota_managers.client_quotas();
-            let matching = all.iter().filter(|(entity, _)| filter.matches(entity));
-            response.entries = Some(matching.map(|(it, quotas)| entry(it, quotas)).collect());
+            response.entries = Some(self.described(&filter));
         });
         (response.error_code, response.error_message) =
             refusals.error_fields(described, &"client quotas");
         reply.log_refusals(&refusals);
         reply.send_body(&ResponseBody::DescribeClientQuotas(response));
+    }
+
+    fn described(&self, filter: &Filter<'_>) -> Vec<EntryData> {
+        match &self.keeper {
+            Keeper::Registries { client_quotas, .. } => {
+                let all = client_quotas.client_quotas();
+                let all = all.iter().map(|(it, quotas)| (components(it), quotas));
+                let matching = all.filter(|(components, _)| filter.matches(components));
+                matching.map(|(it, quotas)| entry(&it, values(quotas))).collect()
+            }
+            Keeper::Controller { image } => {
+                let all = Arc::clone(&image.get().security.client_quotas);
+                let matching = all.iter().filter(|(components, _)| filter.matches(components));
+                matching.map(|(it, quotas)| entry(it, values_of_cluster(quotas))).collect()
+            }
+        }
     }
 
     /// Sets quotas, or removes them, from the next request on.
@@ -133,7 +145,10 @@ impl QuotaApis {
         who: &dyn fmt::Display,
         altered: &[&(&ClientQuotaEntity, Alterations)],
     ) -> Result<(), KafkaError> {
-        self.quota_managers.alter(who, |all| {
+        let Keeper::Registries { client_quotas, .. } = &self.keeper else {
+            return Err(not_kept_here());
+        };
+        client_quotas.alter(who, |all| {
             for (entity, alterations) in altered {
                 let quotas = all.entry((*entity).clone()).or_default();
                 for (quota, value) in alterations {
@@ -154,10 +169,8 @@ fn again(error: &KafkaError) -> KafkaError {
 
 /// Which entities a request asks for: those with all of the components that it names.
 struct Filter<'a> {
-    user: Option<Match<'a>>,
-    client_id: Option<Match<'a>>,
-    /// No entity here has an address.
-    ip: Option<Match<'a>>,
+    /// By the type of the component.
+    components: BTreeMap<&'a str, Match<'a>>,
     /// Leaves out entities with further components.
     is_strict: bool,
 }
@@ -172,41 +185,42 @@ enum Match<'a> {
 
 impl<'a> Filter<'a> {
     fn of(request: &'a DescribeClientQuotasRequest) -> Result<Self, KafkaError> {
-        let mut named = HashMap::new();
+        let mut components = BTreeMap::new();
         for component in &request.components {
             let entity_type = component.entity_type.as_str();
             if entity_type.is_empty() {
                 return Err(invalid("an entity type is empty"));
             }
-            if named.contains_key(entity_type) {
+            if components.contains_key(entity_type) {
                 return Err(invalid(format!("the filter names {} twice", for_log(entity_type))));
             }
             if ![USER, CLIENT_ID, IP].contains(&entity_type) {
                 let why = format!("unknown entity type: {}", for_log(entity_type));
                 return Err(KafkaError::api(Errors::UnsupportedVersion, why));
             }
-            named.insert(entity_type, match_of(component)?);
+            components.insert(entity_type, match_of(component)?);
         }
-        let matched = |entity_type| named.get(entity_type).copied();
-        let (user, client_id, ip) = (matched(USER), matched(CLIENT_ID), matched(IP));
-        if ip.is_some() && (user.is_some() || client_id.is_some()) {
+        if components.contains_key(IP) && components.len() > 1 {
             return Err(invalid(format!("the filter names {IP} beside {USER} or {CLIENT_ID}")));
         }
-        Ok(Self { user, client_id, ip, is_strict: request.strict })
+        Ok(Self { components, is_strict: request.strict })
     }
 
-    fn matches(&self, entity: &ClientQuotaEntity) -> bool {
-        self.ip.is_none()
-            && self.matches_place(self.user, entity.user.as_ref())
-            && self.matches_place(self.client_id, entity.client_id.as_ref())
+    fn matches(&self, entity: &QuotaEntity) -> bool {
+        let is_there = |(wanted, name): (&&str, &Match<'_>)| {
+            entity.iter().any(|(it, place)| it == wanted && name.matches(place.as_deref()))
+        };
+        self.components.iter().all(is_there)
+            && (!self.is_strict || entity.len() == self.components.len())
     }
+}
 
-    fn matches_place(&self, wanted: Option<Match<'_>>, place: Option<&EntityName>) -> bool {
-        match wanted {
-            None => !self.is_strict || place.is_none(),
-            Some(Match::Any) => place.is_some(),
-            Some(Match::Default) => place.is_some_and(|it| it.name().is_none()),
-            Some(Match::Exactly(name)) => place.is_some_and(|it| it.name() == Some(name)),
+impl Match<'_> {
+    fn matches(self, name: Option<&str>) -> bool {
+        match self {
+            Match::Any => true,
+            Match::Default => name.is_none(),
+            Match::Exactly(wanted) => name == Some(wanted),
         }
     }
 }
@@ -312,18 +326,30 @@ fn invalid(why: impl Into<String>) -> KafkaError {
     KafkaError::api(Errors::InvalidRequest, why.into())
 }
 
-fn entry(entity: &ClientQuotaEntity, quotas: &ClientConfigOverride) -> EntryData {
+fn components(entity: &ClientQuotaEntity) -> QuotaEntity {
     let places = [(USER, &entity.user), (CLIENT_ID, &entity.client_id)];
     let component = |(entity_type, name): (&str, &Option<EntityName>)| {
-        let entity_name = name.as_ref()?.name().map(str::to_string);
-        Some(EntityData { entity_type: entity_type.to_string(), entity_name })
+        Some((entity_type.to_string(), name.as_ref()?.name().map(str::to_string)))
     };
+    places.into_iter().filter_map(component).collect()
+}
+
+fn values(quotas: &ClientConfigOverride) -> Vec<ValueData> {
     let value = |(quota, &value): (&QuotaType, &i64)| ValueData {
         key: quota.key().to_string(),
         value: value as f64,
     };
-    EntryData {
-        entity: places.into_iter().filter_map(component).collect(),
-        values: quotas.iter().map(value).collect(),
-    }
+    quotas.iter().map(value).collect()
+}
+
+fn values_of_cluster(quotas: &BTreeMap<String, f64>) -> Vec<ValueData> {
+    quotas.iter().map(|(key, &value)| ValueData { key: key.clone(), value }).collect()
+}
+
+fn entry(components: &QuotaEntity, values: Vec<ValueData>) -> EntryData {
+    let component = |(entity_type, entity_name): &(String, Option<String>)| EntityData {
+        entity_type: entity_type.clone(),
+        entity_name: entity_name.clone(),
+    };
+    EntryData { entity: components.iter().map(component).collect(), values }
 }

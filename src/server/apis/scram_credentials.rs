@@ -1,5 +1,6 @@
 //! Port of `KafkaApis.handleDescribeUserScramCredentialsRequest` and
-//! `ControllerApis.handleAlterUserScramCredentials` (KIP-554): the users of SCRAM.
+//! `ControllerApis.handleAlterUserScramCredentials` (KIP-554), and of `describe` in
+//! `org.apache.kafka.image.ScramImage`: the users of SCRAM.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -18,12 +19,13 @@ use crate::protocol::describe_user_scram_credentials::{
     DescribeUserScramCredentialsResult,
 };
 use crate::protocol::request::ResponseBody;
+use crate::security::scram::credential_cache::CredentialCache;
 use crate::security::scram::scram_credential::ScramCredential;
 use crate::security::scram::scram_formatter::ScramFormatter;
 use crate::security::scram::scram_mechanism::{ScramCredentials, ScramMechanism};
 use crate::server::apis::duplicates::duplicates;
-use crate::server::apis::parts::Parts;
-use crate::server::metadata::scram_control_manager::{ScramChanges, ScramControlManager};
+use crate::server::apis::parts::{Keeper, Parts, not_kept_here};
+use crate::server::metadata::scram_control_manager::ScramChanges;
 use crate::server::reply::refusals::Refusals;
 use crate::server::reply::reply::Reply;
 use crate::server::security::authorization::Authorization;
@@ -34,13 +36,15 @@ const USER_BYTES_MAX: usize = 1024;
 
 /// Handles DescribeUserScramCredentials and AlterUserScramCredentials.
 pub(crate) struct ScramApis {
-    scram: Arc<ScramControlManager>,
+    credentials: Arc<CredentialCache>,
+    keeper: Keeper,
     authorization: Authorization,
 }
 
 impl ScramApis {
     pub(crate) fn new(parts: &Parts<'_>) -> Self {
-        Self { scram: Arc::clone(&parts.scram), authorization: parts.authorization() }
+        let (credentials, keeper) = (Arc::clone(&parts.credentials), parts.keeper.clone());
+        Self { credentials, keeper, authorization: parts.authorization() }
     }
 
     pub(crate) fn handle_describe_user_scram_credentials_request(
@@ -53,7 +57,7 @@ impl ScramApis {
         let is_allowed =
             self.authorization.check(&reply.context, Operation::Describe, Resource::CLUSTER);
         let described = is_allowed.map(|()| {
-            let credentials = self.scram.credentials();
+            let credentials = self.credentials.credentials();
             response.results = match request.users.as_deref() {
                 None | Some([]) => all(&credentials),
                 Some(users) => {
@@ -84,7 +88,12 @@ impl ScramApis {
         request.upsertions.iter().for_each(|it| checked.take(&it.name, upsertion(it)));
         let Checked { changes, mut refused } = checked;
         warn_of_listeners(&reply, &changes);
-        let altered = self.scram.alter_credentials(changes, &reply.context.session);
+        let altered = match &self.keeper {
+            Keeper::Registries { scram, .. } => {
+                scram.alter_credentials(changes, &reply.context.session)
+            }
+            Keeper::Controller { .. } => Err(not_kept_here()),
+        };
         let failed = altered.map(|it| refused.extend(it)).err();
         let mut refusals = Refusals::default();
         let result = |user: &str| {

@@ -24,6 +24,7 @@ use crate::replica::replication_engine::ReplicationEngine;
 use crate::server::cluster::coordinator_updates::update_coordinator;
 use crate::server::cluster::dynamic_config_publisher::DynamicConfigPublisher;
 use crate::server::cluster::replica_changes::{ReplicaChanges, ReplicaParts};
+use crate::server::cluster::security_publishers::SecurityPublishers;
 use crate::storage::files::stray_directories::set_strays_aside;
 use crate::storage::log_manager::LogManager;
 
@@ -43,6 +44,7 @@ pub struct FollowingParts {
     /// Has not started yet.
     pub group_coordinator: Arc<GroupCoordinator>,
     pub dynamic_configs: DynamicConfigPublisher,
+    pub security: SecurityPublishers,
     /// Shows how far the opening of the logs is.
     pub loading_progress: Arc<LoadingProgress>,
 }
@@ -162,6 +164,8 @@ impl BrokerMetadataPublisher {
     }
 
     fn publish(&self, delta: &MetadataDelta, before: &MetadataImage, after: &MetadataImage) {
+        // Before the partitions: what is denied is denied by the time that a new one can be read.
+        self.parts.security.on_metadata_update(&before.security, &after.security);
         self.parts.dynamic_configs.on_metadata_update(delta, after);
         if delta.is_cluster_changed {
             self.replica_changes.update_leader_end_points(after.cluster.iter().map(|it| it.id));

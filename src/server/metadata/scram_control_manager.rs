@@ -1,5 +1,5 @@
-//! Port of `org.apache.kafka.controller.ScramControlManager`, and of `describe` in
-//! `org.apache.kafka.image.ScramImage`: who may log in by SCRAM.
+//! Port of `org.apache.kafka.controller.ScramControlManager`: who may log in by SCRAM to a broker that is alone.
+//! In a cluster the controller has the credentials.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -40,10 +40,6 @@ impl ScramControlManager {
         let registry = ScramRegistry::open_in(log_dirs)?;
         cache.replace(Arc::clone(registry.credentials()), registry.decoy_key());
         Ok(Self { registry: Mutex::new(registry), cache: Arc::clone(cache) })
-    }
-
-    pub fn credentials(&self) -> Arc<ScramCredentials> {
-        self.cache.credentials()
     }
 
     /// Makes those of the changes that can be made: all of a user, or none. When this returns they are

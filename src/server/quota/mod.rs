@@ -5,3 +5,4 @@ pub mod client_sensors;
 pub mod throttled_response;
 pub mod client_quota_manager;
 pub mod quota_managers;
+pub mod client_quota_control_manager;

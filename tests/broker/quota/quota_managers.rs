@@ -18,6 +18,7 @@ use transferto::protocol::api_versions::ApiVersionsRequest;
 use transferto::protocol::fetch::FetchRequest;
 use transferto::protocol::header::RequestHeader;
 use transferto::protocol::request::{RequestBody, ResponseBody, parse_response, request_bytes};
+use transferto::registry::quota_registry::QuotaRegistry;
 
 use crate::quota::altered_quotas::{
     CONSUMER, DEFAULT, Entity, PRODUCER, TEST, alter_one, described, remove, set,
@@ -426,20 +427,14 @@ fn a_client_that_did_not_authenticate_is_the_user_anonymous() {
 
 #[test]
 fn there_is_a_limit_to_the_clients_with_quotas_and_it_can_be_reached() {
-    let (_, broker) = start(&[]);
+    let dir = Arc::new(TempDir::new());
+    let mut registry = QuotaRegistry::open_in(&[dir.path().to_path_buf()]).unwrap();
+    let names = (0..100_000).map(|number| format!("made-up-{number}"));
+    let entities = names.map(|name| ClientQuotaEntity::client_id(Some(&name)));
+    let full = entities.map(|entity| (entity, [(QuotaType::Produce, 1)].into()));
+    registry.replace(full.collect()).unwrap();
+    let broker = Broker::start_in(dir, &[]);
     let mut client = broker.connect();
-    let quotas = broker.server().quota_managers();
-    let fill = |count: usize| {
-        quotas.alter(&"a test", |all| {
-            all.clear();
-            let names = (0..count).map(|number| format!("made-up-{number}"));
-            let entities = names.map(|name| ClientQuotaEntity::client_id(Some(&name)));
-            all.extend(entities.map(|entity| (entity, [(QuotaType::Produce, 1)].into())));
-        })
-    };
-    assert_eq!(fill(100_001).unwrap_err().code(), Errors::PolicyViolation);
-    assert!(quotas.client_quotas().is_empty());
-    fill(100_000).unwrap();
     // One may still be taken away, or changed.
     let first: Entity<'_> = &[("client-id", Some("made-up-0"))];
     let one = [set(PRODUCER, 1.0)];
