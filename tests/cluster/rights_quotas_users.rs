@@ -22,6 +22,9 @@ use transferto::protocol::describe_acls::DescribeAclsRequest;
 use transferto::protocol::describe_client_quotas::{DescribeClientQuotasRequest, EntityData};
 use transferto::protocol::describe_user_scram_credentials::DescribeUserScramCredentialsRequest;
 use transferto::protocol::fetch::FetchRequest;
+use transferto::protocol::incremental_alter_configs::{
+    IncrementalAlterConfigsRequest, IncrementalAlterConfigsResource, IncrementalAlterableConfig,
+};
 use transferto::protocol::request::{RequestBody, ResponseBody};
 use transferto::protocol::wire::secret_bytes::SecretBytes;
 use transferto::security::scram::scram_formatter::ScramFormatter;
@@ -165,6 +168,26 @@ fn shown(broker: &Broker) -> (Vec<i8>, Vec<f64>, Vec<String>) {
     (mechanisms, values.collect(), acls.collect())
 }
 
+/// The error for whoever asks for another directory of the broker, which it takes from nobody.
+fn alter_broker(client: &mut Client) -> i16 {
+    let config = IncrementalAlterableConfig {
+        name: "log.dirs".to_string(),
+        config_operation: 0,
+        value: Some("elsewhere".to_string()),
+    };
+    let resource = IncrementalAlterConfigsResource {
+        resource_type: 4,
+        resource_name: "22".to_string(),
+        configs: vec![config],
+    };
+    let request =
+        IncrementalAlterConfigsRequest { resources: vec![resource], validate_only: false };
+    match client.call(1, &RequestBody::IncrementalAlterConfigs(request), &[]).0 {
+        ResponseBody::IncrementalAlterConfigs(it) => it.responses[0].error_code,
+        other => panic!("{other:?}"),
+    }
+}
+
 fn fetch(client: &mut Client, replica_id: i32) -> i16 {
     let request = FetchRequest { replica_id, ..fetch_request(TOPIC, 0, 0) };
     client.fetch_with(FETCH_VERSION, request).remove(0).error
@@ -188,6 +211,8 @@ fn what_is_set_through_one_broker_holds_on_another_and_after_its_restart() {
     wait_until("her right", || fetch(&mut alice, -1) == NONE);
     assert_eq!(fetch(&mut alice, 21), DENIED, "a follower needs another right");
     assert_eq!(alice.produce(TOPIC, 0, &batch(&["x"])).error_code, DENIED);
+    assert_eq!(alter_broker(&mut alice), Errors::ClusterAuthorizationFailed.code());
+    assert_eq!(alter_broker(&mut other.connect()), Errors::InvalidRequest.code());
     change(&one, 1, limit_alice(Some(12345.0)));
     wait_until("her quota", || quota_of_alice(&other) == 12345);
     let all = (vec![SHA_256.id()], vec![12345.0], vec!["User:alice".to_string()]);

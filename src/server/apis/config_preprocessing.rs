@@ -13,6 +13,8 @@ use crate::server::apis::config_alterations::LOGGERS_ARE_SET_AT_START;
 use crate::server::apis::parts::Parts;
 use crate::server::reply::refusals::Refusals;
 use crate::server::reply::reply::Reply;
+use crate::server::security::authorization::Authorization;
+use crate::server::security::authorizer::{Operation, Resource};
 
 /// Kafka's `ConfigResource.Type`.
 const BROKER: i8 = 4;
@@ -20,11 +22,12 @@ const BROKER_LOGGER: i8 = 8;
 
 pub(crate) struct ConfigPreprocessing {
     broker_configs: BrokerConfigs,
+    authorization: Authorization,
 }
 
 impl ConfigPreprocessing {
     pub(crate) fn new(parts: &Parts<'_>) -> Self {
-        Self { broker_configs: BrokerConfigs::new(parts) }
+        Self { broker_configs: BrokerConfigs::new(parts), authorization: parts.authorization() }
     }
 
     /// Takes out of an alteration what this broker refuses. Returns an answer to each.
@@ -36,14 +39,19 @@ impl ConfigPreprocessing {
         let mut refused = Refused::default();
         let asker = reply.context.session.client_address.ip();
         let configs = &self.broker_configs;
+        // Who may not alter a broker does not learn what it would take, or have names looked up.
+        let check = || {
+            let (context, cluster) = (&reply.context, Resource::CLUSTER);
+            self.authorization.check(context, Operation::AlterConfigs, cluster)
+        };
         match body {
             RequestBody::AlterConfigs(request) => request.resources.retain(|it| {
-                refused.keep(it.resource_type, &it.resource_name, || {
+                refused.keep(it.resource_type, &it.resource_name, check, || {
                     configs.replace(asker, &it.resource_name, &it.configs, true)
                 })
             }),
             RequestBody::IncrementalAlterConfigs(request) => request.resources.retain(|it| {
-                refused.keep(it.resource_type, &it.resource_name, || {
+                refused.keep(it.resource_type, &it.resource_name, check, || {
                     configs.alter(asker, &it.resource_name, &it.configs, true)
                 })
             }),
@@ -61,16 +69,20 @@ struct Refused {
 }
 
 impl Refused {
-    /// Whether the controller is to be asked about this resource; `validate` has the broker's say.
+    /// Whether the controller is to be asked about this resource. `check` says whether the sender may alter a
+    /// broker, `validate` has the broker's say.
     fn keep(
         &mut self,
         resource_type: i8,
         resource_name: &str,
+        check: impl FnOnce() -> Result<(), KafkaError>,
         validate: impl FnOnce() -> Result<(), KafkaError>,
     ) -> bool {
         let validated = match resource_type {
-            BROKER => validate(),
-            BROKER_LOGGER => Err(KafkaError::api(Errors::InvalidRequest, LOGGERS_ARE_SET_AT_START)),
+            BROKER => check().and_then(|()| validate()),
+            BROKER_LOGGER => check().and_then(|()| {
+                Err(KafkaError::api(Errors::InvalidRequest, LOGGERS_ARE_SET_AT_START))
+            }),
             _ => Ok(()),
         };
         if validated.is_ok() {
