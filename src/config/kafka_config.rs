@@ -249,8 +249,9 @@ settings! {
 
         /// What decides whether a client may do something. Empty: every client may do everything.
         /// One of the names, which all mean the same here: access control lists, kept in the first
-        /// log directory, or in a cluster by its controller. Clients that have not proved who they are, all those of a PLAINTEXT
-        /// listener among them, are `User:ANONYMOUS`: an ACL can distinguish them by address only.
+        /// log directory, or in a cluster by its controller. Clients that have not proved who they
+        /// are, all those of a PLAINTEXT listener among them, are `User:ANONYMOUS`: an ACL can
+        /// distinguish them by address only.
         authorizer_class_name: String as AuthorizerClass,
             "authorizer.class.name" = "", Allowed::Any, Low;
         /// Principals that may do everything, with semicolons between them:

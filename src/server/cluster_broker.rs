@@ -17,6 +17,7 @@ use crate::replica::fetcher::replica_fetchers::ReplicaFetchers;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::replica::replication_engine::ReplicationEngine;
 use crate::security::configured_mechanisms::report_listeners_without_user;
+use crate::security::scram::credential_cache::CredentialCache;
 use crate::server::apis::parts::{Forwarding, Keeper};
 use crate::server::broker_parts::{
     BrokerParts, Sources, new_group_coordinator, replica_manager_config, schedule_isr_expiration,
@@ -85,7 +86,8 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
     let dir = dirs.first().expect("there is a log directory");
     let identity = NodeIdentity::settle(config, dir, cancellation)?;
     let quota_managers = QuotaManagers::start(config, time, metrics)?;
-    let (authorizer, acls) = authorizer_of(config, authorizer);
+    let (authorizer, security) =
+        security_of(config, authorizer, &quota_managers, sources.credentials)?;
     let image = Arc::<CurrentImage>::default();
     let alter_partition_manager =
         DefaultAlterPartitionManager::new(config.broker_id, Arc::clone(scheduler));
@@ -115,11 +117,7 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
         fetchers: Arc::clone(&fetchers) as Arc<dyn ReplicaFetchers>,
         group_coordinator: Arc::clone(&group_coordinator),
         dynamic_configs: DynamicConfigPublisher::new(config.broker_id, dynamic_config, scheduler),
-        security: SecurityPublishers {
-            acls,
-            client_quotas: DynamicClientQuotaPublisher::new(&quota_managers),
-            scram: ScramPublisher::new(sources.credentials)?,
-        },
+        security,
         loading_progress: Arc::clone(sources.loading_progress),
     }));
     dynamic_config.add_reconfigurable(publisher.replica_changes());
@@ -154,21 +152,25 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
     })
 }
 
-/// What decides who may do what, and what has it follow the cluster; an authorizer that a program brings keeps
-/// its own counsel.
-fn authorizer_of(
+/// What decides who may do what, and what follows all that the cluster says of clients. An authorizer that a program
+/// brings keeps its own counsel.
+fn security_of(
     config: &KafkaConfig,
     brought: Option<Arc<dyn Authorizer>>,
-) -> (Option<Arc<dyn Authorizer>>, Option<AclPublisher>) {
-    if brought.is_some() || config.authorizer_class_name.is_empty() {
-        return (brought, None);
-    }
-    let authorizer = Arc::new(StandardAuthorizer::new(
-        config.super_users.clone(),
-        config.allow_everyone_if_no_acl_found,
-    ));
-    let publisher = AclPublisher::new(&authorizer);
-    (Some(authorizer), Some(publisher))
+    quota_managers: &Arc<QuotaManagers>,
+    credentials: &Arc<CredentialCache>,
+) -> Result<(Option<Arc<dyn Authorizer>>, SecurityPublishers), KafkaError> {
+    let has_own = brought.is_none() && !config.authorizer_class_name.is_empty();
+    let own = has_own.then(|| {
+        let super_users = config.super_users.clone();
+        Arc::new(StandardAuthorizer::new(super_users, config.allow_everyone_if_no_acl_found))
+    });
+    let publishers = SecurityPublishers {
+        acls: own.as_ref().map(AclPublisher::new),
+        client_quotas: DynamicClientQuotaPublisher::new(quota_managers),
+        scram: ScramPublisher::new(credentials)?,
+    };
+    Ok((brought.or(own.map(|it| it as Arc<dyn Authorizer>)), publishers))
 }
 
 /// The threads that copy what other brokers lead. None runs yet.

@@ -51,6 +51,24 @@ const LOCAL: i32 = 1;
 const OTHER: i32 = 2;
 const FOO: [u8; 16] = [0xf0; 16];
 
+fn group_config() -> GroupConfig {
+    GroupConfig {
+        group_min_session_timeout_ms: 6_000,
+        group_max_session_timeout_ms: 300_000,
+        group_max_size: 10,
+        group_initial_rebalance_delay_ms: 0,
+    }
+}
+
+/// Without an authorizer.
+fn security_publishers(quota_managers: &Arc<QuotaManagers>) -> SecurityPublishers {
+    SecurityPublishers {
+        acls: None,
+        client_quotas: DynamicClientQuotaPublisher::new(quota_managers),
+        scram: ScramPublisher::new(&Arc::default()).unwrap(),
+    }
+}
+
 /// One run of the broker on a directory.
 struct Broker {
     log_manager: Arc<LogManager>,
@@ -112,13 +130,7 @@ impl Broker {
             Arc::clone(&replica_manager),
             Arc::clone(&time),
         );
-        let config = GroupConfig {
-            group_min_session_timeout_ms: 6_000,
-            group_max_session_timeout_ms: 300_000,
-            group_max_size: 10,
-            group_initial_rebalance_delay_ms: 0,
-        };
-        let groups = GroupCoordinator::new(config, manager, time);
+        let groups = GroupCoordinator::new(group_config(), manager, time);
         let group_coordinator = Arc::new(groups);
         let publisher = BrokerMetadataPublisher::new(FollowingParts {
             broker_id: LOCAL,
@@ -129,11 +141,7 @@ impl Broker {
             fetchers: Arc::<RecordingFetchers>::default(),
             group_coordinator: Arc::clone(&group_coordinator),
             dynamic_configs: DynamicConfigPublisher::new(LOCAL, &dynamic_config, &scheduler),
-            security: SecurityPublishers {
-                acls: None,
-                client_quotas: DynamicClientQuotaPublisher::new(&quota_managers),
-                scram: ScramPublisher::new(&Arc::default()).unwrap(),
-            },
+            security: security_publishers(&quota_managers),
             loading_progress: Arc::default(),
         });
         Self { log_manager, replica_manager, group_coordinator, quota_managers, publisher }

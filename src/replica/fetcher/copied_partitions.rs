@@ -196,7 +196,7 @@ impl CopiedPartitions {
                 }
                 Err(Errors::FencedLeaderEpoch) => self.fence(key, *current_leader_epoch, now_ms),
                 Err(error) => {
-                    debug!("{key}: cannot ask where its epochs end: {error}");
+                    say_refused(key, error);
                     self.delay([key], now_ms);
                 }
             }
@@ -328,9 +328,8 @@ impl CopiedPartitions {
             (Errors::FencedLeaderEpoch, _) => {
                 self.fence(key, asked.current_leader_epoch, now_ms);
             }
-            // As a rule the leader, or this broker, has not heard yet what the cluster has decided.
             (error, _) => {
-                debug!("{key}: the leader answers {error}");
+                say_refused(key, error);
                 self.delay([key], now_ms);
             }
         }
@@ -488,6 +487,22 @@ fn cut_log(
 ) -> Result<Offset, KafkaError> {
     replicas.truncate(key, offset)?;
     Ok(offset.min(replicas.log_end_offset(key)?))
+}
+
+/// As a rule the leader, or this broker, has not heard yet what the cluster has decided. A right that is missing
+/// does not come by waiting.
+fn say_refused(key: &TopicAndPartition, error: Errors) {
+    match error {
+        Errors::TopicAuthorizationFailed | Errors::ClusterAuthorizationFailed => {
+            let level = limited(LogKind::Failures, Level::Warn);
+            log!(
+                level,
+                "{key}: the leader answers {error}: its `super.users` must have the principal that this broker \
+                 has there, or an ACL must give that one ClusterAction on the cluster"
+            );
+        }
+        error => debug!("{key}: the leader answers {error}"),
+    }
 }
 
 /// A corrupt batch may come whole the next time, and a full disk have room: what the disk refuses leaves the log

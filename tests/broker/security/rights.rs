@@ -105,6 +105,10 @@ pub(crate) fn cases(records: usize) -> Vec<Case> {
         ),
         case(RequestBody::ListOffsets(list_offsets()), &[topic(Op::Describe)]),
         case(RequestBody::OffsetForLeaderEpoch(epochs()), &[topic(Op::Describe)]),
+        case(
+            RequestBody::OffsetForLeaderEpoch(epochs()),
+            &[(NO_TOPIC, (Cluster, CLUSTER_NAME, Op::ClusterAction))],
+        ),
         case(RequestBody::Metadata(metadata()), &[topic(Op::Describe)]),
         case(new_id(), &[cluster(Op::IdempotentWrite)]),
         case(new_id(), &[(NO_CLUSTER, (Topic, "any", Op::Write))]),
