@@ -530,12 +530,13 @@ impl ReplicaManager {
                 // An empty set has nothing to wait for.
                 required_offset: (info.last_offset >= Offset::FIRST)
                     .then_some(info.last_offset.next()),
+                leader_epoch: info.leader_epoch,
                 response: appended_response(&info),
             },
             Err(error) => {
                 let log_start_offset = self.log_start_offset_of_refused(key, error.code());
                 let response = refused_response(key, log_start_offset, error);
-                ProducePartitionStatus { required_offset: None, response }
+                ProducePartitionStatus { required_offset: None, leader_epoch: LeaderEpoch::NONE, response }
             }
         }
     }
