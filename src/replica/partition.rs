@@ -367,6 +367,22 @@ impl Partition {
         }
     }
 
+    /// The first offset that any replica still has whose broker lives, as far as they have said.
+    ///
+    /// # Errors
+    /// `NOT_LEADER_OR_FOLLOWER`.
+    pub fn low_watermark_if_leader(&self) -> Result<Offset, KafkaError> {
+        let leadership = read_locked(&self.leadership);
+        let own = self.led_in(&leadership.state)?.log.log_start_offset();
+        let engine = &self.context.engine;
+        let living = leadership
+            .remote_replicas
+            .iter()
+            .filter(|it| engine.end_point(it.broker_id).is_some())
+            .map(|it| it.state().log_start_offset);
+        Ok(living.fold(own, Offset::min))
+    }
+
     /// Holds the leadership as it is while a follower's fetch is read.
     ///
     /// # Errors
