@@ -40,7 +40,7 @@ pub(crate) fn settings(controller: &ApacheController, id: i32) -> Vec<(String, S
     .to_vec()
 }
 
-fn borrowed(settings: &[(String, String)]) -> Vec<(&str, &str)> {
+pub(crate) fn borrowed(settings: &[(String, String)]) -> Vec<(&str, &str)> {
     settings.iter().map(|(name, value)| (&**name, &**value)).collect()
 }
 
@@ -53,7 +53,7 @@ fn start(controller: &ApacheController, id: i32) -> Broker {
 }
 
 /// Has the controller create a topic whose partitions are one each on these brokers.
-fn create(client: &mut Client, name: &str, brokers: &[i32]) -> Uuid {
+pub(crate) fn create(client: &mut Client, name: &str, brokers: &[i32]) -> Uuid {
     let assignment = |(index, id): (usize, &i32)| CreatableReplicaAssignment {
         partition_index: i32::try_from(index).unwrap(),
         broker_ids: vec![*id],
