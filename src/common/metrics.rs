@@ -166,6 +166,8 @@ counters! {
     delayed_fetch_expires,
     /// Delayed produces that were answered because their time ran out.
     delayed_produce_expires,
+    /// Delayed deletions of records that were answered because their time ran out.
+    delayed_delete_records_expires,
     /// Produce requests that exceeded their client's quota.
     produce_throttles,
     /// Their delays, in milliseconds. Over `produce_throttles`, this is Kafka's `throttle-time`.

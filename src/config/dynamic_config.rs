@@ -58,6 +58,7 @@ pub const DYNAMIC_SETTINGS: &[&str] = &[
     "min.insync.replicas",
     "num.io.threads",
     "num.recovery.threads.per.data.dir",
+    "num.replica.fetchers",
     "producer.id.expiration.ms",
     "transferto.compressed.records.validation.enable",
 ];
@@ -351,6 +352,7 @@ fn check_threads(before: &KafkaConfig, after: &KafkaConfig) -> Result<(), String
             before.num_recovery_threads_per_data_dir,
             after.num_recovery_threads_per_data_dir,
         ),
+        ("num.replica.fetchers", before.num_replica_fetchers, after.num_replica_fetchers),
         ("log.cleaner.threads", before.log_cleaner_threads, after.log_cleaner_threads),
     ] {
         let (least, most) = (before / 2, before.saturating_mul(2));

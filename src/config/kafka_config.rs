@@ -602,6 +602,9 @@ settings! {
         /// Completed produce requests are cleared out of the purgatory after so many of them.
         producer_purgatory_purge_interval_requests: usize as Int<usize>,
             "producer.purgatory.purge.interval.requests" = "1000", Allowed::AtLeast(0), Medium;
+        /// Completed deletions of records are cleared out of the purgatory after so many of them.
+        delete_records_purgatory_purge_interval_requests: usize as Int<usize>,
+            "delete.records.purgatory.purge.interval.requests" = "1", Allowed::AtLeast(0), Medium;
         /// How long a partition remembers an idempotent producer that does not write, in
         /// milliseconds.
         producer_id_expiration_ms: i64 as Int<i64>,

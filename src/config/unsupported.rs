@@ -242,10 +242,6 @@ const WITHOUT_EFFECT: &[Group] = &[
         names: &["max.request.partition.size.limit"],
     },
     Group {
-        why: "nothing waits for it: the request is answered at once",
-        names: &["delete.records.purgatory.purge.interval.requests"],
-    },
-    Group {
         why: "this time is fixed here",
         names: &[
             "log.flush.start.offset.checkpoint.interval.ms",

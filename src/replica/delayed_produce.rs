@@ -7,7 +7,7 @@ use crate::common::lock::locked;
 use crate::common::metrics::Metrics;
 use crate::common::record_error::RecordErrors;
 use crate::common::topic_partition::TopicAndPartition;
-use crate::common::units::{Offset, TimestampMs};
+use crate::common::units::{LeaderEpoch, Offset, TimestampMs};
 use crate::purgatory::delayed_operation::DelayedOperation;
 use crate::replica::local_logs::LocalLogs;
 use crate::replica::partition::Acknowledgement;
@@ -37,6 +37,8 @@ pub type ProduceCallback =
 pub struct ProducePartitionStatus {
     /// The offset that the high watermark must reach; `None` if the append failed, or once it has.
     pub required_offset: Option<Offset>,
+    /// In which this broker led when it appended.
+    pub leader_epoch: LeaderEpoch,
     /// The answer, once there is nothing to wait for.
     pub response: PartitionResponse,
 }
@@ -76,12 +78,13 @@ impl DelayedProduce {
         &self,
         key: &TopicAndPartition,
         required_offset: Offset,
+        leader_epoch: LeaderEpoch,
     ) -> Option<Result<(), Errors>> {
         let leader = match self.local_logs.get_partition_or_error(key) {
             Ok(leader) => leader,
             Err(error) => return Some(Err(error.code())),
         };
-        match leader.check_enough_replicas_reach_offset(required_offset) {
+        match leader.check_enough_replicas_reach_offset(required_offset, leader_epoch) {
             Acknowledgement::NotLeader => Some(Err(Errors::NotLeaderForPartition)),
             Acknowledgement::Pending => None,
             Acknowledgement::Complete => Some(Ok(())),
@@ -100,7 +103,7 @@ impl DelayedOperation for DelayedProduce {
         let mut status = locked(&self.status);
         for (key, partition) in status.iter_mut() {
             let Some(required_offset) = partition.required_offset else { continue };
-            if let Some(outcome) = self.outcome(key, required_offset) {
+            if let Some(outcome) = self.outcome(key, required_offset, partition.leader_epoch) {
                 partition.required_offset = None;
                 partition.response.error = outcome.err();
             }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::common::units::Offset;
+use crate::common::units::{LeaderEpoch, Offset};
 use crate::replica::partition_state::PartitionState;
 use crate::replica::remote_replica::RemoteReplica;
 
@@ -12,6 +12,9 @@ pub struct Leadership {
     pub state: PartitionState,
     /// One for each assigned replica but the leader's own; empty on a follower.
     pub remote_replicas: Box<[Arc<RemoteReplica>]>,
+    /// Since which epoch this broker has led, or led when it did last, without another in between: from then on
+    /// nothing has been cut off its log.
+    led_since: LeaderEpoch,
 }
 
 /// When and from where on a broker leads.
@@ -26,7 +29,7 @@ pub struct LeaderStart {
 
 impl Leadership {
     pub fn new(state: PartitionState) -> Self {
-        Self { state, remote_replicas: Box::default() }
+        Self { state, remote_replicas: Box::default(), led_since: LeaderEpoch::NONE }
     }
 
     /// Takes over what the controller says to the leader. In a new leader epoch the followers have to show anew how
@@ -37,6 +40,9 @@ impl Leadership {
     pub fn lead(&mut self, state: PartitionState, start: LeaderStart) {
         let is_new_leader = !self.state.is_led_by(start.broker_id);
         let begins_epoch = state.leader_epoch > self.state.leader_epoch;
+        if is_new_leader {
+            self.led_since = state.leader_epoch;
+        }
         let is_known = !begins_epoch && state.partition_epoch == self.state.partition_epoch;
         let isr = match is_known && self.state.isr.is_in_flight() {
             true => self.state.isr.clone(),
@@ -56,6 +62,11 @@ impl Leadership {
     pub fn follow(&mut self, state: PartitionState) {
         self.state = PartitionState { epoch_start_offset: Offset::NONE, ..state };
         self.remote_replicas = Box::default();
+    }
+
+    /// Whether what this broker has taken in as the leader of `epoch` is in its log for certain, since it still leads.
+    pub fn has_led_since(&self, broker_id: i32, epoch: LeaderEpoch) -> bool {
+        self.state.is_led_by(broker_id) && epoch >= self.led_since
     }
 
     pub fn remote_replica(&self, broker_id: i32) -> Option<&Arc<RemoteReplica>> {

@@ -50,6 +50,8 @@ pub struct PartitionFetchInfo {
     pub topic_id: [u8; 16],
     /// The offset to read from.
     pub offset: Offset,
+    /// Where the log of the reader begins, if it is a follower; [`Offset::NONE`] of a consumer.
+    pub log_start_offset: Offset,
     /// The most bytes to return for this partition.
     pub fetch_size: i32,
     /// The leader epoch that the client has in mind.

@@ -15,6 +15,7 @@ pub mod partition;
 pub mod local_logs;
 pub mod delayed_fetch;
 pub mod delayed_produce;
+pub mod delayed_delete_records;
 pub mod delayed_operations;
 pub mod isr_updates;
 pub mod replica_manager;

@@ -345,11 +345,18 @@ impl Partition {
         Err(KafkaError::api(Errors::NotLeaderForPartition, why))
     }
 
-    /// How far the in-sync replicas are with everything below `required_offset`.
-    pub fn check_enough_replicas_reach_offset(&self, required_offset: Offset) -> Acknowledgement {
-        let state = &read_locked(&self.leadership).state;
+    /// How far the in-sync replicas are with everything below `required_offset`, which this broker has taken in as
+    /// the leader of `epoch`. If it has been a follower since, its log may have been cut, and others' records may be
+    /// there: Kafka, which looks at the offset alone, acknowledges those.
+    pub fn check_enough_replicas_reach_offset(
+        &self,
+        required_offset: Offset,
+        epoch: LeaderEpoch,
+    ) -> Acknowledgement {
+        let leadership = read_locked(&self.leadership);
+        let state = &leadership.state;
         let wanted = self.local_replica.log.config().min_in_sync_replicas;
-        if !state.is_led_by(self.local_replica.broker_id) {
+        if !leadership.has_led_since(self.local_replica.broker_id, epoch) {
             Acknowledgement::NotLeader
         } else if self.local_replica.high_watermark().message_offset < required_offset {
             Acknowledgement::Pending
@@ -358,6 +365,22 @@ impl Partition {
         } else {
             Acknowledgement::TooFewReplicas
         }
+    }
+
+    /// The first offset that any replica still has whose broker lives, as far as they have said.
+    ///
+    /// # Errors
+    /// `NOT_LEADER_OR_FOLLOWER`.
+    pub fn low_watermark_if_leader(&self) -> Result<Offset, KafkaError> {
+        let leadership = read_locked(&self.leadership);
+        let own = self.led_in(&leadership.state)?.log.log_start_offset();
+        let engine = &self.context.engine;
+        let living = leadership
+            .remote_replicas
+            .iter()
+            .filter(|it| engine.end_point(it.broker_id).is_some())
+            .map(|it| it.state().log_start_offset);
+        Ok(living.fold(own, Offset::min))
     }
 
     /// Holds the leadership as it is while a follower's fetch is read.
@@ -686,7 +709,7 @@ pub struct AfterChange {
 /// How far the in-sync replicas are with what a produce has appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acknowledgement {
-    /// Another broker leads by now, or none.
+    /// Another broker leads by now, or none, or did in between.
     NotLeader,
     /// Not all of them have it yet.
     Pending,

@@ -19,6 +19,8 @@ pub struct RemoteReplica {
 pub struct RemoteReplicaState {
     /// The offset that it asked for last, and so has everything below; [`Offset::NONE`] before its first fetch.
     pub log_end_offset: LogOffsetMetadata,
+    /// Where its log began then, [`Offset::NONE`] before.
+    pub log_start_offset: Offset,
     /// Where the leader's log ended at that fetch.
     last_fetch_leader_end_offset: Offset,
     last_fetch_ms: Option<i64>,
@@ -32,6 +34,8 @@ pub struct RemoteReplicaState {
 #[derive(Clone, Copy, Debug)]
 pub struct FollowerFetch {
     pub offset: LogOffsetMetadata,
+    /// Where the follower's log begins, as it says.
+    pub log_start_offset: Offset,
     /// Of the follower's registration, if the request says it.
     pub broker_epoch: Option<i64>,
     /// By the monotonic clock, before the read.
@@ -85,6 +89,7 @@ impl RemoteReplicaState {
     /// Before the first fetch.
     pub const UNKNOWN: Self = Self {
         log_end_offset: LogOffsetMetadata::UNKNOWN,
+        log_start_offset: Offset::NONE,
         last_fetch_leader_end_offset: Offset::NONE,
         last_fetch_ms: None,
         last_caught_up_ms: None,
@@ -120,6 +125,7 @@ impl RemoteReplicaState {
         };
         Self {
             log_end_offset: fetch.offset,
+            log_start_offset: fetch.log_start_offset,
             last_fetch_leader_end_offset: fetch
                 .leader_end_offset
                 .max(self.last_fetch_leader_end_offset),

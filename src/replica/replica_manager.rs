@@ -20,10 +20,13 @@ use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset, TimestampMs};
 use crate::purgatory::purgatory_snapshot::PurgatorySnapshot;
+use crate::replica::delayed_delete_records::{
+    DelayedDeleteRecords, DeleteRecordsCallback, DeleteRecordsPartitionStatus,
+};
 use crate::replica::delayed_fetch::{
     DelayedFetch, FetchCallback, FetchMetadata, FetchPartitionStatus,
 };
-use crate::replica::delayed_operations::DelayedOperations;
+use crate::replica::delayed_operations::{DelayedOperations, PurgeIntervals};
 use crate::replica::delayed_produce::{
     DelayedProduce, PartitionResponse, ProduceCallback, ProducePartitionStatus,
 };
@@ -131,8 +134,7 @@ impl FetchParams {
 #[derive(Clone, Copy, Debug)]
 pub struct ReplicaManagerConfig {
     pub broker_id: i32,
-    pub fetch_purge_interval: usize,
-    pub producer_purge_interval: usize,
+    pub purge_intervals: PurgeIntervals,
     /// `replica.lag.time.max.ms`.
     pub replica_lag_time_max_ms: i64,
     /// `transferto.lesson.cold.pages`.
@@ -175,11 +177,7 @@ impl ReplicaManager {
             (Arc::clone(log_dir), file)
         };
         let high_watermark_checkpoints = log_dirs.iter().map(checkpoint).collect();
-        let delayed = Arc::new(DelayedOperations::new(
-            time,
-            config.fetch_purge_interval,
-            config.producer_purge_interval,
-        )?);
+        let delayed = Arc::new(DelayedOperations::new(time, config.purge_intervals)?);
         let isr_updates = IsrUpdates::new(Arc::clone(&engine), Arc::clone(&delayed));
         let mut local_logs = LocalLogs::new(Arc::new(PartitionContext {
             engine,
@@ -320,7 +318,10 @@ impl ReplicaManager {
         let mode = params.read_mode();
         let mut log_read_results = self.local_logs.read_from_local_log(mode, fetch_info);
         let moved = match params.is_from_follower() {
-            true => self.update_follower_fetch_states(params, fetched_ms, &mut log_read_results),
+            true => {
+                let asked = fetch_info.iter().map(|(_, it)| it.log_start_offset);
+                self.update_follower_fetch_states(params, fetched_ms, asked, &mut log_read_results)
+            }
             false => Vec::new(),
         };
         if params.answers_now(&log_read_results) {
@@ -336,23 +337,26 @@ impl ReplicaManager {
     }
 
     /// What the fetch says of how far the follower is: with everything below the offsets that it asks for. Where the
-    /// logs part it is not known. Returns the partitions whose high watermark has moved.
+    /// logs part it is not known. Returns the partitions whose high watermark has moved, or for which a deletion of
+    /// records may wait.
     ///
     /// A partition of which the fetch turns out to be of another time is answered with that.
     fn update_follower_fetch_states(
         &self,
         params: FetchParams,
         fetched_ms: i64,
+        log_start_offsets: impl Iterator<Item = Offset>,
         results: &mut [(TopicAndPartition, LogReadResult)],
     ) -> Vec<TopicAndPartition> {
         let mut moved = Vec::new();
-        for (key, result) in results {
+        for ((key, result), log_start_offset) in results.iter_mut().zip(log_start_offsets) {
             let Ok(read) = result else { continue };
             if read.diverging_epoch.is_some() {
                 continue;
             }
             let fetch = FollowerFetch {
                 offset: read.fetched_data.fetch_offset_metadata,
+                log_start_offset,
                 broker_epoch: params.replica_epoch,
                 fetched_ms,
                 leader_end_offset: read.log_end_offset,
@@ -383,7 +387,7 @@ impl ReplicaManager {
         if let Some(change) = progress.change {
             self.isr_updates.submit(&partition, change);
         }
-        Ok(progress.high_watermark_moved)
+        Ok(progress.high_watermark_moved || self.delayed.waiting_deletions.is_any())
     }
 
     /// Leaves a fetch that has read too little in the purgatory.
@@ -530,12 +534,17 @@ impl ReplicaManager {
                 // An empty set has nothing to wait for.
                 required_offset: (info.last_offset >= Offset::FIRST)
                     .then_some(info.last_offset.next()),
+                leader_epoch: info.leader_epoch,
                 response: appended_response(&info),
             },
             Err(error) => {
                 let log_start_offset = self.log_start_offset_of_refused(key, error.code());
                 let response = refused_response(key, log_start_offset, error);
-                ProducePartitionStatus { required_offset: None, response }
+                ProducePartitionStatus {
+                    required_offset: None,
+                    leader_epoch: LeaderEpoch::NONE,
+                    response,
+                }
             }
         }
     }
@@ -574,13 +583,42 @@ impl ReplicaManager {
         }
     }
 
+    /// Port of the second half of `deleteRecords`: calls back as soon as no replica that lives has any of the records
+    /// that their leaders have deleted, or when the time is over.
+    pub fn await_deletions(
+        &self,
+        timeout_ms: i64,
+        status: Vec<(TopicAndPartition, DeleteRecordsPartitionStatus)>,
+        response_callback: DeleteRecordsCallback,
+    ) {
+        let waits = |(_, it): &&(TopicAndPartition, DeleteRecordsPartitionStatus)| {
+            it.required_offset.is_some()
+        };
+        let keys: Vec<_> = status.iter().filter(waits).map(|(key, _)| key.clone()).collect();
+        if keys.is_empty() {
+            return response_callback(
+                status.into_iter().map(|(key, it)| (key, it.response)).collect(),
+            );
+        }
+        let deletion = DelayedDeleteRecords::new(
+            timeout_ms,
+            status,
+            Arc::clone(&self.local_logs),
+            Arc::clone(&self.metrics),
+            &self.delayed.waiting_deletions,
+            response_callback,
+        );
+        self.delayed.delete_records.try_complete_else_watch(deletion, &keys);
+    }
+
     /// Of each purgatory its name, how many operations wait in it, and how many entries its lists
     /// have: Kafka's `NumDelayedOperations` and `PurgatorySize`.
-    pub fn purgatory_sizes(&self) -> [(&'static str, usize, usize); 2] {
-        let (fetch, produce) = (&self.delayed.fetch, &self.delayed.produce);
+    pub fn purgatory_sizes(&self) -> [(&'static str, usize, usize); 3] {
+        let DelayedOperations { fetch, produce, delete_records, .. } = &*self.delayed;
         [
             ("Fetch", fetch.delayed(), fetch.watched()),
             ("Produce", produce.delayed(), produce.watched()),
+            ("DeleteRecords", delete_records.delayed(), delete_records.watched()),
         ]
     }
 
@@ -588,9 +626,13 @@ impl ReplicaManager {
     pub fn purgatory_snapshots(
         &self,
         keys_max: usize,
-    ) -> [(&'static str, PurgatorySnapshot<TopicAndPartition>); 2] {
-        let (fetch, produce) = (&self.delayed.fetch, &self.delayed.produce);
-        [("Fetch", fetch.snapshot(keys_max)), ("Produce", produce.snapshot(keys_max))]
+    ) -> [(&'static str, PurgatorySnapshot<TopicAndPartition>); 3] {
+        let DelayedOperations { fetch, produce, delete_records, .. } = &*self.delayed;
+        [
+            ("Fetch", fetch.snapshot(keys_max)),
+            ("Produce", produce.snapshot(keys_max)),
+            ("DeleteRecords", delete_records.snapshot(keys_max)),
+        ]
     }
 
     /// Writes the high watermark of each partition to the checkpoint file of its log directory.

@@ -12,6 +12,7 @@ use crate::coordinator::group_config::{GroupConfig, OffsetConfig};
 use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::coordinator::group_metadata_manager::GroupMetadataManager;
 use crate::coordinator::group_table::GroupTable;
+use crate::replica::delayed_operations::PurgeIntervals;
 use crate::replica::fetcher::replica_fetcher_manager::ReplicaFetcherManager;
 use crate::replica::replica_manager::{ReplicaManager, ReplicaManagerConfig};
 use crate::security::scram::credential_cache::CredentialCache;
@@ -89,8 +90,11 @@ pub(super) struct Sources<'a> {
 pub(super) fn replica_manager_config(config: &KafkaConfig) -> ReplicaManagerConfig {
     ReplicaManagerConfig {
         broker_id: config.broker_id,
-        fetch_purge_interval: config.fetch_purgatory_purge_interval_requests,
-        producer_purge_interval: config.producer_purgatory_purge_interval_requests,
+        purge_intervals: PurgeIntervals {
+            fetch: config.fetch_purgatory_purge_interval_requests,
+            producer: config.producer_purgatory_purge_interval_requests,
+            delete_records: config.delete_records_purgatory_purge_interval_requests,
+        },
         replica_lag_time_max_ms: config.replica_lag_time_max_ms,
         leaves_cold_pages: config.lessons().leaves_cold_pages,
     }

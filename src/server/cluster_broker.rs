@@ -122,6 +122,7 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
     }));
     dynamic_config.add_reconfigurable(publisher.replica_changes());
     dynamic_config.add_reconfigurable(replica_manager.quotas());
+    dynamic_config.add_reconfigurable(&fetchers);
     let cluster_id = identity.cluster_id.clone();
     let keeper = Keeper::Controller { image: Arc::clone(&image) };
     let cache = KRaftMetadataCache::new(config.broker_id, cluster_id, image);

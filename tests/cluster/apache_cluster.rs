@@ -40,7 +40,7 @@ pub(crate) fn settings(controller: &ApacheController, id: i32) -> Vec<(String, S
     .to_vec()
 }
 
-fn borrowed(settings: &[(String, String)]) -> Vec<(&str, &str)> {
+pub(crate) fn borrowed(settings: &[(String, String)]) -> Vec<(&str, &str)> {
     settings.iter().map(|(name, value)| (&**name, &**value)).collect()
 }
 

@@ -23,6 +23,7 @@ use transferto::coordinator::group_metadata_manager::GroupMetadataManager;
 use transferto::coordinator::group_table::GroupTable;
 use transferto::image::current_image::CurrentImage;
 use transferto::image::metadata_publisher::MetadataPublisher;
+use transferto::replica::delayed_operations::PurgeIntervals;
 use transferto::replica::replica_manager::{
     HIGH_WATERMARK_FILENAME, ReplicaManager, ReplicaManagerConfig,
 };
@@ -95,8 +96,7 @@ impl Broker {
         let dynamic_config = Arc::new(dynamic_config.unwrap());
         let replica_config = ReplicaManagerConfig {
             broker_id: LOCAL,
-            fetch_purge_interval: 1,
-            producer_purge_interval: 1,
+            purge_intervals: PurgeIntervals::of(1),
             replica_lag_time_max_ms: 30_000,
             leaves_cold_pages: false,
         };

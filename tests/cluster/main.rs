@@ -13,6 +13,7 @@ mod broker_metadata_publisher;
 mod apache_cluster;
 mod apache_controller;
 mod apache_broker;
+mod in_place;
 mod replication;
 mod assignments_manager;
 mod broker_registration_tracker;

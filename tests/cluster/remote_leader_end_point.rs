@@ -32,6 +32,7 @@ use transferto::protocol::offset_for_leader_epoch::{
 };
 use transferto::protocol::wire::uuid::Uuid;
 use transferto::replica::broker_end_point::BrokerEndPoint;
+use transferto::replica::delayed_operations::PurgeIntervals;
 use transferto::replica::fetcher::leader_end_point::{
     EpochQuestion, FetchedPartition, LeaderEndPoint, ReplicaFetched,
 };
@@ -107,8 +108,7 @@ fn replica_manager(dir: &TempDir, time: &Arc<MockTime>) -> ReplicaManager {
     let log_dir = Arc::new(LogDirFailureChannel::default()).watch(dir.path());
     let config = ReplicaManagerConfig {
         broker_id: FOLLOWER,
-        fetch_purge_interval: 1,
-        producer_purge_interval: 1,
+        purge_intervals: PurgeIntervals::of(1),
         replica_lag_time_max_ms: 30_000,
         leaves_cold_pages: false,
     };

@@ -21,6 +21,7 @@ use transferto::config::log_config::LogConfig;
 use transferto::image::current_image::CurrentImage;
 use transferto::image::metadata_delta::LocalReplicaChanges;
 use transferto::image::records::topic_records::PartitionChangeRecord;
+use transferto::replica::delayed_operations::PurgeIntervals;
 use transferto::replica::delayed_produce::PartitionResponse;
 use transferto::replica::fetcher::replica_fetchers::ReplicaFetchers;
 use transferto::replica::local_logs::{DEBUGGING_CONSUMER_ID, LogReadResult, PartitionFetchInfo};
@@ -83,8 +84,7 @@ impl Broker {
         let replica_manager = ReplicaManager::new(
             ReplicaManagerConfig {
                 broker_id: LOCAL,
-                fetch_purge_interval: 1,
-                producer_purge_interval: 1,
+                purge_intervals: PurgeIntervals::of(1),
                 replica_lag_time_max_ms: 30_000,
                 leaves_cold_pages: false,
             },
@@ -176,6 +176,7 @@ impl Broker {
         let fetch_info = PartitionFetchInfo {
             topic_id: FOO,
             offset: Offset(offset),
+            log_start_offset: Offset::NONE,
             fetch_size: 1_000,
             current_leader_epoch: LeaderEpoch(epoch),
             last_fetched_epoch: LeaderEpoch::NONE,
@@ -470,6 +471,7 @@ fn a_debugging_consumer_reads_a_follower() {
     let fetch_info = PartitionFetchInfo {
         topic_id: FOO,
         offset: Offset(0),
+        log_start_offset: Offset::NONE,
         fetch_size: 1_000,
         current_leader_epoch: LeaderEpoch::NONE,
         last_fetched_epoch: LeaderEpoch::NONE,

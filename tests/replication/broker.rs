@@ -19,6 +19,7 @@ use transferto::image::current_image::CurrentImage;
 use transferto::image::metadata_delta::MetadataDelta;
 use transferto::image::metadata_image::MetadataImage;
 use transferto::replica::delayed_fetch::FetchCallback;
+use transferto::replica::delayed_operations::PurgeIntervals;
 use transferto::replica::delayed_produce::ProduceCallback;
 use transferto::replica::fetcher::leader_end_point::{ReplicaFetch, ReplicaFetchPartition};
 use transferto::replica::local_logs::{LogReadResult, ORDINARY_CONSUMER_ID, PartitionFetchInfo};
@@ -242,6 +243,7 @@ impl Broker {
             let info = PartitionFetchInfo {
                 topic_id: fetch.topic_id,
                 offset: fetch.fetch_offset,
+                log_start_offset: fetch.log_start_offset,
                 fetch_size: fetch.max_bytes,
                 current_leader_epoch: fetch.current_leader_epoch,
                 last_fetched_epoch: fetch.last_fetched_epoch.unwrap_or(LeaderEpoch::NONE),
@@ -257,6 +259,7 @@ impl Broker {
         let info = PartitionFetchInfo {
             topic_id: TOPIC_ID,
             offset: Offset(offset),
+            log_start_offset: Offset::NONE,
             fetch_size: i32::MAX,
             current_leader_epoch: LeaderEpoch::NONE,
             last_fetched_epoch: LeaderEpoch::NONE,
@@ -299,8 +302,7 @@ fn replica_manager_config(id: i32) -> ReplicaManagerConfig {
     ReplicaManagerConfig {
         broker_id: id,
         replica_lag_time_max_ms: LAG_TIME_MAX_MS,
-        fetch_purge_interval: usize::MAX,
-        producer_purge_interval: usize::MAX,
+        purge_intervals: PurgeIntervals::of(usize::MAX),
         leaves_cold_pages: false,
     }
 }

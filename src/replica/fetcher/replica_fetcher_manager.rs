@@ -15,6 +15,8 @@ use crate::common::named_thread::spawn_named;
 use crate::common::text::{counted, java_abs, java_hash_code};
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
+use crate::config::dynamic_config::BrokerReconfigurable;
+use crate::config::kafka_config::KafkaConfig;
 use crate::replica::broker_end_point::BrokerEndPoint;
 use crate::replica::fetcher::abstract_fetcher_thread::{AbstractFetcherThread, FetcherConfig};
 use crate::replica::fetcher::failed_partitions::FailedPartitions;
@@ -34,7 +36,7 @@ pub type LeaderEndPoints =
 
 /// How a broker copies.
 pub struct FetcherManagerConfig {
-    /// `num.replica.fetchers`, for each leader; at least 1.
+    /// `num.replica.fetchers` at the start, for each leader; at least 1.
     pub num_fetchers: usize,
     /// `replica.fetch.backoff.ms`.
     pub backoff_ms: i64,
@@ -50,8 +52,9 @@ pub struct ReplicaFetcherManager {
     threads: Mutex<Threads>,
 }
 
-#[derive(Default)]
 struct Threads {
+    /// For each leader.
+    num_fetchers: usize,
     running: HashMap<BrokerIdAndFetcherId, Running>,
     is_shut_down: bool,
 }
@@ -84,13 +87,15 @@ impl ReplicaFetcherManager {
         leader_end_points: LeaderEndPoints,
         time: &Arc<dyn Time>,
     ) -> Self {
+        let num_fetchers = config.num_fetchers.max(1);
+        let threads = Threads { num_fetchers, running: HashMap::new(), is_shut_down: false };
         Self {
             config,
             replica_manager: Arc::clone(replica_manager),
             leader_end_points,
             time: Arc::clone(time),
             failed: Arc::default(),
-            threads: Mutex::default(),
+            threads: Mutex::new(threads),
         }
     }
 
@@ -114,6 +119,36 @@ impl ReplicaFetcherManager {
     pub fn lags(&self) -> Vec<(TopicAndPartition, i64)> {
         let threads = locked(&self.threads);
         threads.running.values().flat_map(|it| it.fetcher.stats().lags()).collect()
+    }
+
+    /// Port of `resizeThreadPool`: so many threads for each leader from now on. All partitions get the thread anew
+    /// that their hash gives them, and go on where they were.
+    pub fn resize_thread_pool(&self, num_fetchers: usize) {
+        let num_fetchers = num_fetchers.max(1);
+        let mut threads = locked(&self.threads);
+        if threads.is_shut_down || threads.num_fetchers == num_fetchers {
+            return;
+        }
+        info!("{num_fetchers} threads copy from each leader, instead of {}", threads.num_fetchers);
+        threads.num_fetchers = num_fetchers;
+        let all: Vec<_> = threads.running.values().flat_map(Running::take_partitions).collect();
+        self.add(&mut threads, all);
+        threads.stop_idle();
+    }
+
+    fn add(&self, threads: &mut Threads, partitions: Vec<(TopicAndPartition, InitialFetchState)>) {
+        let mut by_thread: HashMap<(BrokerEndPoint, usize), Vec<_>> = HashMap::new();
+        for (key, initial) in partitions {
+            let thread = (initial.leader.clone(), threads.fetcher_id(&key));
+            by_thread.entry(thread).or_default().push((key, initial));
+        }
+        for ((broker, fetcher_id), partitions) in by_thread {
+            let count = counted(partitions.len(), "partition").to_string();
+            if let Err(error) = self.add_to(threads, (&broker, fetcher_id), partitions) {
+                let level = limited(LogKind::Failures, Level::Error);
+                log!(level, "nothing is copied of {count} of {broker}: {error}");
+            }
+        }
     }
 
     fn start(&self, broker: &BrokerEndPoint, fetcher_id: usize) -> io::Result<Running> {
@@ -152,15 +187,8 @@ impl ReplicaFetcherManager {
             let left = stop(vec![moved]);
             let is_new = |key: &TopicAndPartition| partitions.iter().any(|(it, _)| it == key);
             let left: Vec<_> = left.into_iter().filter(|(key, _)| !is_new(key)).collect();
-            partitions.extend(left.into_iter().map(|(key, state)| {
-                let initial = InitialFetchState {
-                    topic_id: state.topic_id,
-                    leader: broker.clone(),
-                    current_leader_epoch: state.current_leader_epoch,
-                    offset: state.fetch_offset,
-                };
-                (key, initial)
-            }));
+            partitions
+                .extend(left.into_iter().map(|(key, state)| (key, as_it_was(&state, broker))));
         }
         let running = match threads.running.entry(id) {
             Entry::Occupied(running) => running.into_mut(),
@@ -180,31 +208,44 @@ impl ReplicaFetcherManager {
         running.fetcher.add_partitions(partitions);
         Ok(())
     }
+}
 
+/// Follows `num.replica.fetchers`.
+impl BrokerReconfigurable for ReplicaFetcherManager {
+    fn reconfigure(&self, _: &KafkaConfig, new: &KafkaConfig) {
+        self.resize_thread_pool(new.num_replica_fetchers);
+    }
+}
+
+impl Threads {
     /// Port of `getFetcherId`: as Java reckons, so that a partition has the same thread as in Kafka.
     fn fetcher_id(&self, key: &TopicAndPartition) -> usize {
         let hash = java_hash_code(&key.topic).wrapping_mul(31).wrapping_add(key.partition);
-        usize::try_from(java_abs(hash)).unwrap_or_default() % self.config.num_fetchers.max(1)
+        usize::try_from(java_abs(hash)).unwrap_or_default() % self.num_fetchers
+    }
+
+    fn stop_idle(&mut self) {
+        let is_idle =
+            |_: &BrokerIdAndFetcherId, it: &mut Running| it.fetcher.partition_count() == 0;
+        stop(self.running.extract_if(is_idle).map(|(_, it)| it).collect());
+    }
+}
+
+impl Running {
+    /// Leaves it with nothing to copy.
+    fn take_partitions(&self) -> Vec<(TopicAndPartition, InitialFetchState)> {
+        let keys: Vec<_> = self.fetcher.partitions().into_iter().map(|(key, _)| key).collect();
+        let leader = self.fetcher.broker_end_point();
+        let taken = self.fetcher.remove_partitions(&keys).into_iter();
+        taken.map(|(key, state)| (key, as_it_was(&state, leader))).collect()
     }
 }
 
 impl ReplicaFetchers for ReplicaFetcherManager {
     fn add_fetcher_for_partitions(&self, partitions: Vec<(TopicAndPartition, InitialFetchState)>) {
-        let mut by_thread: HashMap<(BrokerEndPoint, usize), Vec<_>> = HashMap::new();
-        for (key, initial) in partitions {
-            let thread = (initial.leader.clone(), self.fetcher_id(&key));
-            by_thread.entry(thread).or_default().push((key, initial));
-        }
         let mut threads = locked(&self.threads);
-        if threads.is_shut_down {
-            return;
-        }
-        for ((broker, fetcher_id), partitions) in by_thread {
-            let count = counted(partitions.len(), "partition").to_string();
-            if let Err(error) = self.add_to(&mut threads, (&broker, fetcher_id), partitions) {
-                let level = limited(LogKind::Failures, Level::Error);
-                log!(level, "nothing is copied of {count} of {broker}: {error}");
-            }
+        if !threads.is_shut_down {
+            self.add(&mut threads, partitions);
         }
     }
 
@@ -220,11 +261,7 @@ impl ReplicaFetchers for ReplicaFetcherManager {
     }
 
     fn shutdown_idle_fetcher_threads(&self) {
-        let mut threads = locked(&self.threads);
-        let is_idle =
-            |_: &BrokerIdAndFetcherId, it: &mut Running| it.fetcher.partition_count() == 0;
-        let idle: Vec<_> = threads.running.extract_if(is_idle).map(|(_, it)| it).collect();
-        stop(idle);
+        locked(&self.threads).stop_idle();
     }
 
     fn shutdown(&self) {
@@ -232,6 +269,16 @@ impl ReplicaFetchers for ReplicaFetcherManager {
         threads.is_shut_down = true;
         let all = threads.running.drain().map(|(_, it)| it).collect();
         stop(all);
+    }
+}
+
+/// For another thread, which goes on where this state is.
+fn as_it_was(state: &PartitionFetchState, leader: &BrokerEndPoint) -> InitialFetchState {
+    InitialFetchState {
+        topic_id: state.topic_id,
+        leader: leader.clone(),
+        current_leader_epoch: state.current_leader_epoch,
+        offset: state.fetch_offset,
     }
 }
 

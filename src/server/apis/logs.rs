@@ -12,14 +12,15 @@ use crate::common::log_limit::{LogKind, limited};
 use crate::common::topic_partition::{TopicAndPartition, is_internal};
 use crate::common::units::Offset;
 use crate::protocol::delete_records::{
-    DeleteRecordsPartition, DeleteRecordsPartitionResult, DeleteRecordsRequest,
-    DeleteRecordsResponse, DeleteRecordsTopicResult, HIGH_WATERMARK,
+    DeleteRecordsPartitionResult, DeleteRecordsRequest, DeleteRecordsResponse,
+    DeleteRecordsTopicResult, HIGH_WATERMARK,
 };
 use crate::protocol::describe_log_dirs::{
     DescribeLogDirsPartition, DescribeLogDirsRequest, DescribeLogDirsResponse,
     DescribeLogDirsResult, DescribeLogDirsTopic, UNKNOWN_VOLUME_BYTES,
 };
 use crate::protocol::request::ResponseBody;
+use crate::replica::delayed_delete_records::{DeleteRecordsPartitionStatus, DeletedRecords};
 use crate::replica::replica_manager::ReplicaManager;
 use crate::server::apis::duplicates::NamedPartitions;
 use crate::server::apis::parts::Parts;
@@ -46,12 +47,41 @@ impl LogApis {
         }
     }
 
-    /// Answered when the new beginnings of the logs are on disk: a restart brings nothing back.
+    /// Answered when the new beginnings of the logs are on disk, so that a restart brings nothing back, and when the
+    /// followers that live have followed, or `timeout_ms` is over.
     pub(crate) fn handle_delete_records_request(
         &self,
         reply: Reply,
         request: &DeleteRecordsRequest,
     ) {
+        let status = self.delete_on_leaders(&reply, request);
+        let is_any_deleted = status.iter().any(|(_, it)| it.response.error.is_none());
+        let kept = match is_any_deleted {
+            true => self.log_manager.checkpoint_log_start_offsets(),
+            false => Ok(()),
+        };
+        if let Err(error) = kept {
+            let level = limited(LogKind::Failures, Level::Error);
+            log!(level, "cannot write the log start offsets: {error}");
+            let response = request.error_response(Errors::KafkaStorageError);
+            reply.send_body(&ResponseBody::DeleteRecords(response));
+            return;
+        }
+        let sizes =
+            request.topics.iter().map(|it| (it.name.clone(), it.partitions.len())).collect();
+        let callback = move |deleted| {
+            reply.send_body(&ResponseBody::DeleteRecords(delete_records_response(sizes, deleted)));
+        };
+        let timeout_ms = i64::from(request.timeout_ms);
+        self.replica_manager.await_deletions(timeout_ms, status, Box::new(callback));
+    }
+
+    /// What has become of each partition, in the order of the request.
+    fn delete_on_leaders(
+        &self,
+        reply: &Reply,
+        request: &DeleteRecordsRequest,
+    ) -> Vec<(TopicAndPartition, DeleteRecordsPartitionStatus)> {
         let names = request.topics.iter().map(|it| it.name.as_str());
         let authorized = self.authorization.filter_by_authorized(
             &reply.context,
@@ -60,56 +90,35 @@ impl LogApis {
             names,
         );
         let (mut named, mut refusals) = (NamedPartitions::default(), Refusals::default());
-        let mut topics = Vec::with_capacity(request.topics.len());
+        let mut status = Vec::new();
         for topic in &request.topics {
             let name: Arc<str> = Arc::from(topic.name.as_str());
-            let delete = |asked: &DeleteRecordsPartition| {
-                let partition_index = asked.partition_index;
-                let key =
-                    TopicAndPartition { topic: Arc::clone(&name), partition: partition_index };
+            for asked in &topic.partitions {
+                let key = TopicAndPartition {
+                    topic: Arc::clone(&name),
+                    partition: asked.partition_index,
+                };
                 let deleted = authorized
                     .check(&name)
                     .and_then(|()| named.check_named_once(&key))
                     .and_then(|()| self.delete_records(&key, asked.offset));
-                deleted.map_or_else(
-                    |error| {
-                        refusals.note(&key, &error);
-                        DeleteRecordsPartitionResult {
-                            partition_index,
-                            error_code: error.code().code(),
-                            ..DeleteRecordsPartitionResult::default()
-                        }
-                    },
-                    |low_watermark| DeleteRecordsPartitionResult {
-                        partition_index,
-                        low_watermark: low_watermark.0,
-                        ..DeleteRecordsPartitionResult::default()
-                    },
-                )
-            };
-            let partitions = topic.partitions.iter().map(delete).collect();
-            topics.push(DeleteRecordsTopicResult { name: topic.name.clone(), partitions });
+                let deleted = deleted.unwrap_or_else(|error| {
+                    refusals.note(&key, &error);
+                    DeleteRecordsPartitionStatus::refused(error.code())
+                });
+                status.push((key, deleted));
+            }
         }
         reply.log_refusals(&refusals);
-        let is_any_deleted =
-            topics.iter().flat_map(|it| &it.partitions).any(|it| it.error_code == 0);
-        let kept = match is_any_deleted {
-            true => self.log_manager.checkpoint_log_start_offsets(),
-            false => Ok(()),
-        };
-        let response = match kept {
-            Ok(()) => DeleteRecordsResponse { throttle_time_ms: 0, topics },
-            Err(error) => {
-                let level = limited(LogKind::Failures, Level::Error);
-                log!(level, "cannot write the log start offsets: {error}");
-                request.error_response(Errors::KafkaStorageError)
-            }
-        };
-        reply.send_body(&ResponseBody::DeleteRecords(response));
+        status
     }
 
-    /// Deletes the records below `offset`, and returns the first offset that is left.
-    fn delete_records(&self, key: &TopicAndPartition, offset: i64) -> Result<Offset, KafkaError> {
+    /// Port of `deleteRecordsOnLeader`: deletes the records below `offset` from the leader's log.
+    fn delete_records(
+        &self,
+        key: &TopicAndPartition,
+        offset: i64,
+    ) -> Result<DeleteRecordsPartitionStatus, KafkaError> {
         if is_internal(&key.topic) {
             let why = "the topic is the broker's own";
             return Err(KafkaError::api(Errors::InvalidTopicException, why));
@@ -126,7 +135,9 @@ impl LogApis {
             let why = format!("offset {offset} is not in 0 to {high_watermark}");
             return Err(KafkaError::api(Errors::OffsetOutOfRange, why));
         }
-        replica.log.delete_records_before(offset)
+        replica.log.delete_records_before(offset)?;
+        let low_watermark = partition.low_watermark_if_leader()?;
+        Ok(DeleteRecordsPartitionStatus::deleted(offset, low_watermark))
     }
 
     pub(crate) fn handle_describe_log_dirs_request(
@@ -163,6 +174,24 @@ impl LogApis {
         let response = DescribeLogDirsResponse { results, ..DescribeLogDirsResponse::default() };
         reply.send_body(&ResponseBody::DescribeLogDirs(response));
     }
+}
+
+/// The answers, in topics of these sizes.
+fn delete_records_response(
+    sizes: Vec<(String, usize)>,
+    deleted: Vec<(TopicAndPartition, DeletedRecords)>,
+) -> DeleteRecordsResponse {
+    let mut deleted = deleted.into_iter().map(|(key, it)| DeleteRecordsPartitionResult {
+        partition_index: key.partition,
+        low_watermark: it.low_watermark.0,
+        error_code: it.error.unwrap_or(Errors::None).code(),
+    });
+    let topic = |(name, size): (String, usize)| DeleteRecordsTopicResult {
+        name,
+        partitions: deleted.by_ref().take(size).collect(),
+    };
+    let topics = sizes.into_iter().map(topic).collect();
+    DeleteRecordsResponse { throttle_time_ms: 0, topics }
 }
 
 /// A log directory with those of `logs` that lie in it.

@@ -126,7 +126,7 @@ families! {
     Gauge "kafka_controller_kafkacontroller_activecontrollercount" [] in "controllers",
         "kafka.controller:type=KafkaController,name=ActiveControllerCount",
         |it, out| out.put(&[], u8::from(it.parts.metadata_cache.is_controller()));
-    /// Requests that wait: a fetch for bytes, a produce for its acks.
+    /// Requests that wait: a fetch for bytes, a produce for its acks, a deletion of records for followers.
     Gauge "kafka_server_delayedoperationpurgatory_numdelayedoperations" ["delayedoperation"]
         in "requests",
         "kafka.server:type=DelayedOperationPurgatory,name=NumDelayedOperations,delayedOperation=*",
@@ -164,6 +164,10 @@ families! {
     Counter "kafka_server_delayedproducemetrics_expires_total" [] in "requests",
         "kafka.server:type=DelayedProduceMetrics,name=ExpiresPerSec",
         |it, out| out.put(&[], it.parts.metrics.delayed_produce_expires.value());
+    /// Deletions of records that were.
+    Counter "kafka_server_delayeddeleterecordsmetrics_expires_total" [] in "requests",
+        "kafka.server:type=DelayedDeleteRecordsMetrics,name=ExpiresPerSec",
+        |it, out| out.put(&[], it.parts.metrics.delayed_delete_records_expires.value());
     /// Consumer groups.
     Gauge "kafka_coordinator_group_groupmetadatamanager_numgroups" [] in "groups",
         "kafka.coordinator.group:type=GroupMetadataManager,name=NumGroups",

@@ -22,7 +22,7 @@ use crate::storage::files::log_file_names::{
 pub const LOCK_FILE: &str = ".lock";
 /// Says which broker the log directory belongs to.
 pub const META_PROPERTIES_FILE: &str = "meta.properties";
-/// The log that only a Kafka in KRaft mode has.
+/// The log that only a Kafka in KRaft mode has. Its broker goes on with it if it takes the directory back.
 pub(crate) const CLUSTER_METADATA_DIRECTORY: &str = "__cluster_metadata-0";
 /// How many digits the name of each file of a segment begins with.
 const OFFSET_DIGITS: usize = 20;
@@ -167,6 +167,8 @@ pub(crate) fn log_directories(dir: &Path) -> Result<Vec<PathBuf>, KafkaError> {
     for path in directories {
         if is_stray_directory(&path) {
             info!("{} holds a log that was not this broker's any more: remove it", path.display());
+        } else if path.ends_with(CLUSTER_METADATA_DIRECTORY) {
+            info!("{} is a Kafka's copy of the metadata log, and stays as it is", path.display());
         } else if let Err(error) = parse_topic_partition_name(&path) {
             warn!("ignoring a directory: {error}");
         } else if is_foreign(&path).map_err(failed("list", &path))? {

@@ -92,12 +92,6 @@ impl MetaProperties {
 /// [`MetaProperties::read`].
 pub(crate) fn check_is_for_node(dir: &Path, node_id: i32) -> Result<(), KafkaError> {
     let shown = dir.display();
-    if dir.join(CLUSTER_METADATA_DIRECTORY).exists() {
-        return Err(refused(format!(
-            "the log directory {shown} holds a copy of the metadata log, which this broker does not \
-             keep: a Kafka has run on it; leave it to that one, and {OWN_DIRECTORIES}"
-        )));
-    }
     if is_of_a_single_node(dir)? {
         return Err(refused(format!(
             "the log directory {shown} belongs to a broker that is not of a KRaft cluster, and what it \
@@ -112,10 +106,14 @@ pub(crate) fn check_is_for_node(dir: &Path, node_id: i32) -> Result<(), KafkaErr
                  {OWN_DIRECTORIES}"
             )))
         }
-        None if !log_directories(dir)?.is_empty() => Err(refused(format!(
-            "the log directory {shown} holds logs and no {META_PROPERTIES_FILE} that says whose they \
+        None if dir.join(CLUSTER_METADATA_DIRECTORY).exists()
+            || !log_directories(dir)?.is_empty() =>
+        {
+            Err(refused(format!(
+                "the log directory {shown} holds logs and no {META_PROPERTIES_FILE} that says whose they \
              are: put that file back, or {OWN_DIRECTORIES}"
-        ))),
+            )))
+        }
         _ => Ok(()),
     }
 }
@@ -178,10 +176,22 @@ mod tests {
         check_is_for_node(dir.path(), 2).unwrap();
         fs::write(dir.join(META_PROPERTIES_FILE), "version=0\nbroker.id=1\n").unwrap();
         assert!(refused().contains("without `process.roles=broker`"), "{}", refused());
-        fs::create_dir(dir.join(CLUSTER_METADATA_DIRECTORY)).unwrap();
-        assert!(refused().contains("a copy of the metadata log"), "{}", refused());
         let text = fs::read_to_string(dir.join(META_PROPERTIES_FILE)).unwrap();
         assert_eq!(text, "version=0\nbroker.id=1\n");
+    }
+
+    #[test]
+    fn the_directory_of_a_broker_of_kafkas_goes_to_the_node_that_takes_its_place() {
+        let dir = TempDir::new();
+        fs::create_dir(dir.join(CLUSTER_METADATA_DIRECTORY)).unwrap();
+        let refused = || check_is_for_node(dir.path(), 1).unwrap_err().to_string();
+        assert!(refused().contains("says whose they are"), "{}", refused());
+        for (node_id, is_taken) in [(1, true), (2, false)] {
+            let text = format!("version=1\ncluster.id=abc\nnode.id={node_id}\n");
+            fs::write(dir.join(META_PROPERTIES_FILE), text).unwrap();
+            assert_eq!(check_is_for_node(dir.path(), 1).is_ok(), is_taken, "node {node_id}");
+        }
+        assert_eq!(log_directories(dir.path()).unwrap(), [] as [std::path::PathBuf; 0]);
     }
 
     #[test]

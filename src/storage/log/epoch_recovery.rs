@@ -70,7 +70,7 @@ pub fn load_epochs(
         Err(KafkaError::Io(error)) => return Err(error.into()),
         Err(torn) => {
             warn!("reading the leader epochs of {topic_and_partition} from its batches: {torn}");
-            (read_before(segments, end_offset)?, Some(EpochEntries::default()))
+            (read_before(segments, end_offset, None)?, Some(EpochEntries::default()))
         }
     };
     read.add_to(&mut entries);
@@ -92,12 +92,16 @@ fn first_epoch_from(start_offset: Offset) -> EpochEntries {
 
 /// The entries, and before them those of the batches below the first one. A crash may have kept a file that was
 /// cut at the start of the log, and lost that start.
+///
+/// Kafka reads nothing here. So that it is read once and not at every start, batches without an epoch, which are of
+/// magic 0 and 1, are noted as of the first epoch: no leader of another one has written them, and Kafka's broker
+/// takes such an entry for what it is.
 fn with_earlier(
     segments: &LogSegments,
     entries: &EpochEntries,
 ) -> Result<EpochEntries, KafkaError> {
     let first_known = entries.earliest().map_or(Offset::FIRST, |it| it.start_offset);
-    let mut all = read_before(segments, first_known)?;
+    let mut all = read_before(segments, first_known, Some(FIRST_EPOCH))?;
     all.truncate_from_end(first_known);
     for entry in entries.as_slice() {
         all.assign(*entry);
@@ -105,12 +109,16 @@ fn with_earlier(
     Ok(all)
 }
 
-/// The epochs of the batches in all segments that begin below `end_offset`. A segment is passed over from a place
-/// on where no batch can be found, as in a fetch.
-fn read_before(segments: &LogSegments, end_offset: Offset) -> Result<EpochEntries, KafkaError> {
+/// The epochs of the batches that begin below `end_offset`; those without one count as of `of_none`, if that is
+/// given. A segment is passed over from a place on where no batch can be found, as in a fetch.
+fn read_before(
+    segments: &LogSegments,
+    end_offset: Offset,
+    of_none: Option<LeaderEpoch>,
+) -> Result<EpochEntries, KafkaError> {
     let (mut read, mut entries) = (EpochsRead::default(), EpochEntries::default());
     for segment in segments.snapshot().iter().filter(|it| it.base_offset() < end_offset) {
-        match read_segment(segment, &mut read) {
+        match read_segment(segment, end_offset, of_none, &mut read) {
             Ok(()) => (),
             Err(KafkaError::Io(error)) => return Err(error.into()),
             Err(corrupt) => warn!("cannot read the leader epochs after this: {corrupt}"),
@@ -120,10 +128,16 @@ fn read_before(segments: &LogSegments, end_offset: Offset) -> Result<EpochEntrie
     Ok(entries)
 }
 
-fn read_segment(segment: &LogSegment, read: &mut EpochsRead) -> Result<(), KafkaError> {
+fn read_segment(
+    segment: &LogSegment,
+    end_offset: Offset,
+    of_none: Option<LeaderEpoch>,
+    read: &mut EpochsRead,
+) -> Result<(), KafkaError> {
     let mut next = segment.log().entry_at(Position::START)?;
-    while let Some(entry) = next {
-        read.note(segment.log().leader_epoch(&entry)?, entry.offset);
+    while let Some(entry) = next.filter(|it| it.offset < end_offset) {
+        let epoch = segment.log().leader_epoch(&entry)?;
+        read.note(epoch.or(of_none.map(|it| it.0)), entry.offset);
         next = segment.log().entry_at(entry.end())?;
     }
     Ok(())

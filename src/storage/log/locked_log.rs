@@ -157,6 +157,7 @@ impl<'a> LockedLog<'a> {
             validate_messages_and_assign_offsets(records, next_offset.0, now_ms.0, &format)?;
         let start_offset = self.state.segments.start_offset();
         let mut info = LogAppendInfo::of_validated(&validated, start_offset);
+        info.leader_epoch = leader_epoch;
         if info.record_count == 0 {
             return Ok(info);
         }

@@ -34,6 +34,8 @@ pub struct LogAppendInfo {
     pub valid_bytes: usize,
     /// Whether they were converted to the log's format.
     pub was_converted: bool,
+    /// The epoch in which their leader took them in; [`LeaderEpoch::NONE`] on a follower.
+    pub leader_epoch: LeaderEpoch,
 }
 
 impl LogAppendInfo {
@@ -48,6 +50,7 @@ impl LogAppendInfo {
             record_count: 0,
             valid_bytes: 0,
             was_converted: false,
+            leader_epoch: LeaderEpoch::NONE,
         }
     }
 
@@ -87,6 +90,7 @@ impl LogAppendInfo {
             first_offset: original.first_offset(),
             last_offset: original.last_offset,
             log_append_time_ms: if is_stamped { original.timestamp_ms } else { TimestampMs::NONE },
+            leader_epoch: self.leader_epoch,
             ..Self::empty(self.log_start_offset)
         }
     }

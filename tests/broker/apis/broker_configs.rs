@@ -194,7 +194,7 @@ fn a_topic_follows_the_broker_at_once_and_after_a_restart_unless_it_has_its_own(
 /// Another value that the row of a setting allows.
 fn other_value(setting: &Setting) -> &'static str {
     match (setting.name, setting.allowed) {
-        ("log.cleaner.threads", _) => "2",
+        ("log.cleaner.threads" | "num.replica.fetchers", _) => "2",
         ("log.cleaner.dedupe.buffer.size", _) => "4194304",
         ("num.io.threads" | "num.recovery.threads.per.data.dir", _) => "3",
         ("background.threads", _) => "4",

@@ -140,8 +140,8 @@ fn an_older_epoch_is_no_news() {
     // Only the second knows it; the first goes on as if it led.
     second.set_leader(Some((101, second.addr())), 2);
     second.append(&[value("of the new leader")]);
-    first.hang_up();
     first.script(|_: &FetchRequest| Answer::HangUp);
+    first.hang_up();
     observing.wait_for_values(2);
     first.unscript::<FetchRequest>();
     second.script(|_: &FetchRequest| Answer::HangUp);

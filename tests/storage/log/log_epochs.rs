@@ -278,6 +278,25 @@ fn a_directory_of_kafka_opens_in_the_epochs_of_its_file() {
     assert_eq!(ends, [Some((4, 0)), Some((5, 3)), Some((5, 3)), Some((7, 6)), None]);
 }
 
+/// The records of a topic that is older than Kafka 0.11, as Kafka's own file leaves them out.
+#[test]
+fn what_has_no_epochs_is_read_at_one_start_and_not_at_each() {
+    let test = TestLog::new(segments_of(5));
+    let log = test.log();
+    log.append_as_follower(&messages(&[(0, "old"), (1, "old"), (2, "old")]), ANY_EPOCH).unwrap();
+    append_given(&log, 4, 3, 9);
+    log.flush().unwrap();
+    drop(log);
+    let path = test.path().join(LEADER_EPOCH_CHECKPOINT_FILE);
+    fs::write(&path, "0\n1\n4 3\n").unwrap();
+    let log = test.log_after_clean_shutdown();
+    assert_eq!(epochs(&log), [(0, 0), (4, 3)]);
+    test.mocks.scheduler.tick();
+    assert_eq!(file_of(&test).unwrap(), "0\n2\n0 0\n4 3\n");
+    let end = log.end_offset_for_epoch(LeaderEpoch(0)).unwrap();
+    assert_eq!((end.leader_epoch, end.end_offset), (LeaderEpoch(0), Offset(3)), "as without it");
+}
+
 #[test]
 fn a_deleted_log_leaves_no_epochs_to_the_next_one_of_its_name() {
     let test = TestLog::new(segments_of(5));

@@ -148,6 +148,7 @@ fn a_fetch_that_was_read_in_an_epoch_that_is_over_does_not_count() {
     assert_eq!(read.leader_epoch, LeaderEpoch(5));
     let fetch = FollowerFetch {
         offset: read.fetched_data.fetch_offset_metadata,
+        log_start_offset: Offset(0),
         broker_epoch: None,
         fetched_ms: 0,
         leader_end_offset: read.log_end_offset,
@@ -179,4 +180,31 @@ fn a_fetch_of_a_log_that_parts_from_the_leaders_does_not_count() {
     assert_eq!(read.size_in_bytes(), 0);
     let remote = scene.partition().remote_replicas()[0].state();
     assert_eq!((remote.has_fetched(), scene.high_watermark()), (false, 0));
+}
+
+/// Kafka's broker acknowledges it: it compares offsets alone.
+#[test]
+fn what_was_cut_off_while_another_led_is_not_acknowledged() {
+    let scene = Scene::new();
+    scene.make_leader(5, &[LOCAL, REMOTE]);
+    let answer = produce(&scene);
+    // The controller is quicker than whoever looks at the produces that wait.
+    let partition = scene.partition();
+    partition.make_follower(state(REMOTE, 6, 6, &[LOCAL, REMOTE]));
+    partition.truncate_to(Offset(0)).unwrap();
+    scene.make_leader(7, &[LOCAL, REMOTE]);
+    scene.append(1);
+    scene.fetch(REMOTE, 1).unwrap();
+    assert_eq!(scene.high_watermark(), 1, "of the record that another has sent");
+    assert_eq!(error_of(&answer), Some(Some(Errors::NotLeaderForPartition)));
+}
+
+#[test]
+fn a_leader_that_goes_on_in_a_new_epoch_acknowledges_what_it_took_in_before() {
+    let scene = Scene::new();
+    scene.make_leader(5, &[LOCAL, REMOTE]);
+    let answer = produce(&scene);
+    scene.make_leader(6, &[LOCAL, REMOTE]);
+    scene.fetch(REMOTE, 1).unwrap();
+    assert_eq!(error_of(&answer), Some(None));
 }

@@ -13,6 +13,7 @@ use transferto::common::topic_partition::TopicAndPartition;
 use transferto::common::units::{LeaderEpoch, Offset};
 use transferto::config::log_config::LogConfig;
 use transferto::replica::broker_end_point::BrokerEndPoint;
+use transferto::replica::delayed_operations::PurgeIntervals;
 use transferto::replica::fetcher::abstract_fetcher_thread::{AbstractFetcherThread, FetcherConfig};
 use transferto::replica::fetcher::failed_partitions::FailedPartitions;
 use transferto::replica::fetcher::leader_end_point::{
@@ -104,8 +105,7 @@ impl Broker {
         let dir = TempDir::new();
         let config = ReplicaManagerConfig {
             broker_id,
-            fetch_purge_interval: 1000,
-            producer_purge_interval: 1000,
+            purge_intervals: PurgeIntervals::of(1000),
             replica_lag_time_max_ms: 30_000,
             leaves_cold_pages: false,
         };

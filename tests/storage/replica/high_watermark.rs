@@ -11,6 +11,7 @@ use transferto::common::time::Time;
 use transferto::common::topic_partition::TopicAndPartition;
 use transferto::common::units::Offset;
 use transferto::config::log_config::LogConfig;
+use transferto::replica::delayed_operations::PurgeIntervals;
 use transferto::replica::partition::LEADER_EPOCH;
 use transferto::replica::replica::Replica;
 use transferto::replica::replica_manager::{
@@ -23,8 +24,7 @@ use crate::fixture::Mocks;
 
 const CONFIG: ReplicaManagerConfig = ReplicaManagerConfig {
     broker_id: 0,
-    fetch_purge_interval: 1000,
-    producer_purge_interval: 1000,
+    purge_intervals: PurgeIntervals::of(1000),
     replica_lag_time_max_ms: 30_000,
     leaves_cold_pages: false,
 };

@@ -481,7 +481,8 @@ fn what_acks_all_waits_for_is_what_may_be_in_sync() {
     let scene = Scene::with_config(config);
     scene.make_leader(5, &[LOCAL, REMOTE]);
     scene.append(1);
-    let reached = || scene.partition().check_enough_replicas_reach_offset(Offset(1));
+    let epoch = LeaderEpoch(5);
+    let reached = || scene.partition().check_enough_replicas_reach_offset(Offset(1), epoch);
     assert_eq!(reached(), Acknowledgement::Pending);
     scene.fetch(REMOTE, 1).unwrap();
     assert_eq!(reached(), Acknowledgement::Complete);

@@ -62,6 +62,7 @@ fn a_consumer_reads_below_the_high_watermark_and_a_follower_to_the_end() {
         let fetch_info = PartitionFetchInfo {
             topic_id: ASKED_BY_NAME,
             offset,
+            log_start_offset: Offset::NONE,
             fetch_size: i32::MAX,
             current_leader_epoch: LeaderEpoch::NONE,
             last_fetched_epoch: LeaderEpoch::NONE,
@@ -120,6 +121,7 @@ fn a_read_that_waits_for_nothing_gives_up_when_the_way_is_long() {
         let fetch_info = PartitionFetchInfo {
             topic_id: ASKED_BY_NAME,
             offset,
+            log_start_offset: Offset::NONE,
             fetch_size: 1000,
             current_leader_epoch: LeaderEpoch::NONE,
             last_fetched_epoch: LeaderEpoch::NONE,
@@ -170,7 +172,7 @@ fn an_epoch_is_compared_with_the_one_that_the_partition_is_led_in() {
 fn acks_are_in_once_enough_replicas_have_everything() {
     let (dir, mocks) = (TempDir::new(), Mocks::new());
     let partition = led_partition(&dir, &mocks);
-    let reach = |offset| partition.check_enough_replicas_reach_offset(offset);
+    let reach = |offset| partition.check_enough_replicas_reach_offset(offset, LeaderEpoch(3));
     assert_eq!(
         (reach(Offset(1)), reach(Offset(2))),
         (Acknowledgement::Complete, Acknowledgement::Pending)
@@ -200,7 +202,9 @@ fn a_produce_is_answered_for_each_partition_by_what_its_replicas_have() {
         let response =
             PartitionResponse { base_offset: Some(base_offset), ..PartitionResponse::default() };
         let required_offset = Some(base_offset.next());
-        (TopicAndPartition::new(topic, 0), ProducePartitionStatus { required_offset, response })
+        let leader_epoch = LeaderEpoch(3);
+        let status = ProducePartitionStatus { required_offset, leader_epoch, response };
+        (TopicAndPartition::new(topic, 0), status)
     };
     let status = vec![
         waiting("test-topic", Offset(0)),

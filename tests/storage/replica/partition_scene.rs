@@ -15,6 +15,7 @@ use transferto::config::log_config::LogConfig;
 use transferto::image::leader_recovery_state::LeaderRecoveryState;
 use transferto::replica::broker_end_point::BrokerEndPoint;
 use transferto::replica::delayed_fetch::FetchCallback;
+use transferto::replica::delayed_operations::PurgeIntervals;
 use transferto::replica::isr_state::IsrState;
 use transferto::replica::local_logs::{LogReadInfo, PartitionFetchInfo};
 use transferto::replica::partition::{ASKED_BY_NAME, Partition};
@@ -59,8 +60,7 @@ impl Scene {
         let manager = ReplicaManager::new(
             ReplicaManagerConfig {
                 broker_id: LOCAL,
-                fetch_purge_interval: 1000,
-                producer_purge_interval: 1000,
+                purge_intervals: PurgeIntervals::of(1000),
                 replica_lag_time_max_ms: LAG_TIME_MAX_MS,
                 leaves_cold_pages: false,
             },
@@ -208,6 +208,7 @@ pub(crate) fn fetch_info(offset: i64) -> PartitionFetchInfo {
     PartitionFetchInfo {
         topic_id: ASKED_BY_NAME,
         offset: Offset(offset),
+        log_start_offset: Offset::NONE,
         fetch_size: i32::MAX,
         current_leader_epoch: LeaderEpoch::NONE,
         last_fetched_epoch: LeaderEpoch::NONE,

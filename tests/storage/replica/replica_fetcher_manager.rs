@@ -271,6 +271,28 @@ fn a_leader_that_is_reached_elsewhere_is_asked_there_for_everything() {
     assert_eq!(scene.event(), asks(name, OTHER_PORT, &["topic-0", "topic-1"]));
 }
 
+/// Port of `ReplicaFetcherManager.resizeThreadPool`, as `AbstractFetcherManagerTest.testExpandThreadPool` and
+/// `testShrinkThreadPool` hold it.
+#[test]
+fn each_partition_gets_the_thread_that_its_hash_gives_it_among_more_or_fewer() {
+    let scene = Scene::new(1);
+    let keys = [key(0), key(1), key(2)];
+    scene.host(&keys);
+    scene.add(&keys, (2, PORT), 3);
+    let only = asks("ReplicaFetcherThread-0-2", PORT, &["topic-0", "topic-1", "topic-2"]);
+    assert_eq!(scene.event(), only);
+    scene.fetchers.resize_thread_pool(3);
+    scene.assert_events(&[
+        asks("ReplicaFetcherThread-1-2", PORT, &["topic-0"]),
+        asks("ReplicaFetcherThread-2-2", PORT, &["topic-2"]),
+    ]);
+    scene.fetchers.resize_thread_pool(1);
+    scene.assert_events(&[Event::Closes(2, 1), Event::Closes(2, 2)]);
+    let removed = scene.fetchers.remove_fetcher_for_partitions(&keys);
+    assert!(removed.iter().all(|(_, state)| state.current_leader_epoch == LeaderEpoch(3)));
+    assert_eq!(removed.len(), 3, "none is lost on the way");
+}
+
 /// A bug that ends a thread is seen, and the next change of the cluster has another one begin.
 #[test]
 fn a_thread_that_has_died_is_counted_until_another_takes_its_place() {

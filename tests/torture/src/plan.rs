@@ -28,6 +28,7 @@ pub(crate) const TORTURES: &[Torture] = &[
     Torture { name: "power-loss", run: power_loss::run },
     Torture { name: "full-disk", run: full_disk::run },
     Torture { name: "cluster", run: cluster::run },
+    Torture { name: "rolling", run: cluster::rolling::run },
 ];
 
 /// What was asked for.
@@ -104,9 +105,19 @@ impl Plan {
         }
     }
 
+    /// The same, of another binary.
+    pub(crate) fn with_binary(&self, binary: PathBuf) -> Self {
+        Self { binary, environment: self.environment.clone(), names: self.names.clone(), ..*self }
+    }
+
     /// Whether the binary is broken on purpose: then the first loss is all that is wanted.
     pub(crate) fn is_sabotaged(&self) -> bool {
         self.rounds_max.is_some()
+    }
+
+    /// Whether it goes on for some time.
+    pub(crate) fn is_long(&self) -> bool {
+        self.long.is_some()
     }
 
     /// In words.

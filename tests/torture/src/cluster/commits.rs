@@ -71,12 +71,7 @@ impl RovingCommitter {
     }
 
     fn coordinator(&mut self) -> Outcome<Option<SocketAddrV4>> {
-        let broker = BROKERS[self.random.index(BROKERS.len())];
-        let mut client = Client::connect_to(address(broker), ANSWER_PATIENCE)?;
-        let key = self.group.clone();
-        let request = FindCoordinatorRequest { key, ..FindCoordinatorRequest::default() };
-        let response = answer!(client, 0, FindCoordinator, request);
-        Ok((response.error_code == 0).then(|| address(response.node_id)))
+        coordinator_of(&self.group, &mut self.random)
     }
 
     fn connect_when_there_is_a_coordinator(&mut self) -> Outcome<Client> {
@@ -92,4 +87,14 @@ impl RovingCommitter {
         let mut client = self.connect_when_there_is_a_coordinator()?;
         self.committer.verify(&mut client, Extent::Latest)
     }
+}
+
+/// Where the group has its coordinator, as one of the brokers says.
+pub(crate) fn coordinator_of(group: &str, random: &mut Random) -> Outcome<Option<SocketAddrV4>> {
+    let broker = BROKERS[random.index(BROKERS.len())];
+    let mut client = Client::connect_to(address(broker), ANSWER_PATIENCE)?;
+    let request =
+        FindCoordinatorRequest { key: group.to_string(), ..FindCoordinatorRequest::default() };
+    let response = answer!(client, 0, FindCoordinator, request);
+    Ok((response.error_code == 0).then(|| address(response.node_id)))
 }

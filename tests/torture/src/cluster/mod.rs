@@ -34,6 +34,9 @@ mod commits;
 mod ledger;
 mod replicas;
 mod blows;
+mod gaps;
+mod member;
+pub(crate) mod rolling;
 
 /// Some of the blows; in the long form every one of them once, and then a new cluster, so that no disk
 /// is filled.

@@ -191,6 +191,13 @@ impl Cluster {
         started.into_iter().collect()
     }
 
+    /// Starts this broker of ours as another version from now on.
+    pub(crate) fn set_binary(&mut self, id: i32, binary: &Path) {
+        if let How::Ours(setup) = &mut self.node(id).how {
+            setup.binary = binary.to_path_buf();
+        }
+    }
+
     /// `kill -9` of this broker.
     pub(crate) fn kill_broker(&mut self, id: i32) {
         self.node(id).kill();

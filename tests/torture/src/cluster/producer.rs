@@ -20,6 +20,7 @@ use transferto::protocol::request::{RequestBody, ResponseBody, parse_response};
 
 use crate::answer;
 use crate::client::{Client, PRODUCE_VERSION, wait_for};
+use crate::cluster::gaps::Gaps;
 use crate::cluster::namespace::address;
 use crate::cluster::nodes::BROKERS;
 use crate::cluster::partitions::{ANSWER_PATIENCE, Partition, leader_address};
@@ -92,7 +93,9 @@ pub(crate) struct ReplicatedProducer {
     in_doubt: VecDeque<Batch>,
     /// Since the start of the cluster.
     pub(crate) acknowledged: Vec<Acknowledged>,
-    /// Why the latest batch had to be sent again.
+    /// Between two acknowledgements; and why batches had to be sent again.
+    pub(crate) gaps: Gaps,
+    /// Why the latest one had to be.
     last_trouble: String,
     /// How often a batch had to be sent again.
     pub(crate) retries: u64,
@@ -108,6 +111,7 @@ impl ReplicatedProducer {
             next: 0,
             in_doubt: VecDeque::new(),
             acknowledged: Vec::new(),
+            gaps: Gaps::default(),
             last_trouble: String::new(),
             retries: 0,
         }
@@ -137,11 +141,13 @@ impl ReplicatedProducer {
     /// Produces until the round is over and every batch is acknowledged.
     pub(crate) fn work(&mut self, is_over: &AtomicBool) -> Outcome<()> {
         let mut over_since = None;
+        self.gaps.begin();
         loop {
             match self.work_at_leader(is_over) {
                 Ok(()) => return Ok(()),
                 Err(error) if error.is::<io::Error>() || error.is::<Retry>() => {
                     self.last_trouble = error.to_string();
+                    self.gaps.trouble(&error);
                     self.retries += 1;
                 }
                 Err(error) => return failed(format!("{}: {error}", self.partition)),
@@ -230,6 +236,7 @@ impl ReplicatedProducer {
         let Some(Batch { first, count, .. }) = self.in_doubt.pop_front() else {
             return failed("an answer without a request");
         };
+        self.gaps.acknowledged();
         self.acknowledged.push(Acknowledged { base_offset, first, count });
         Ok(())
     }

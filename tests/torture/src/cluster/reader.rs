@@ -94,21 +94,32 @@ impl Consumer {
     pub(crate) fn work(&mut self, is_over: &AtomicBool) {
         let mut leaders: BTreeMap<Partition, Client> = BTreeMap::new();
         while !is_over.load(Ordering::Relaxed) {
-            let partitions: Vec<Partition> = self.next.keys().copied().collect();
-            for partition in partitions {
-                match self.read_one(partition, leaders.remove(&partition)) {
-                    Ok(None) => (),
-                    Ok(Some(leader)) => drop(leaders.insert(partition, leader)),
-                    Err(error) if error.is::<io::Error>() => (),
-                    Err(error) => {
-                        self.failures.push(format!("a consumer of {partition}: {error}"));
-                        // It would say the same again and again.
-                        self.next.remove(&partition);
-                    }
-                }
-                thread::sleep(PAUSE);
-            }
+            self.pass(&mut leaders);
         }
+    }
+
+    /// Reads each partition once, over the connections to their leaders.
+    pub(crate) fn pass(&mut self, leaders: &mut BTreeMap<Partition, Client>) {
+        let partitions: Vec<Partition> = self.next.keys().copied().collect();
+        for partition in partitions {
+            match self.read_one(partition, leaders.remove(&partition)) {
+                Ok(None) => (),
+                Ok(Some(leader)) => drop(leaders.insert(partition, leader)),
+                Err(error) if error.is::<io::Error>() => (),
+                Err(error) => {
+                    self.failures.push(format!("a consumer of {partition}: {error}"));
+                    // It would say the same again and again.
+                    self.next.remove(&partition);
+                }
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    /// Goes on at `offset`; returns how many records it will read again by that.
+    pub(crate) fn go_back_to(&mut self, partition: Partition, offset: i64) -> u64 {
+        let before = self.next.insert(partition, offset).unwrap_or(0);
+        before.saturating_sub(offset).max(0).cast_unsigned()
     }
 
     /// Reads what comes next from the leader, and returns the connection if it is still good.
