@@ -16,6 +16,7 @@ mod apache_broker;
 mod replication;
 mod assignments_manager;
 mod broker_registration_tracker;
+mod unsupported_features_publisher;
 pub(crate) mod broker_server;
 mod default_alter_partition_manager;
 mod dead_controllers;
