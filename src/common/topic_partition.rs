@@ -16,6 +16,12 @@ pub const TOPIC_NAME_BYTES_MAX: usize = 249;
 /// coordinator writes it.
 pub const GROUP_METADATA_TOPIC_NAME: &str = "__consumer_offsets";
 
+/// The topic in which Kafka's transaction coordinators keep their transactions. Only brokers of Kafka's own make
+/// it.
+pub const TRANSACTION_STATE_TOPIC_NAME: &str = "__transaction_state";
+/// The topic in which Kafka's brokers keep what is read by share groups.
+pub const SHARE_GROUP_STATE_TOPIC_NAME: &str = "__share_group_state";
+
 /// Whether a topic is the broker's own: Kafka's `Topic.InternalTopics`.
 pub fn is_internal(topic: &str) -> bool {
     topic == GROUP_METADATA_TOPIC_NAME

@@ -308,8 +308,9 @@ impl Partitions {
     }
 }
 
-/// Port of `GroupMetadataManager.partitionFor`: by Java's `String.hashCode`, as in every Kafka.
-fn partition_of(group_id: &str, partition_count: i32) -> i32 {
+/// Port of `GroupMetadataManager.partitionFor`, and of that of `TransactionStateManager`: by Java's
+/// `String.hashCode`, as in every Kafka.
+pub fn partition_of(group_id: &str, partition_count: i32) -> i32 {
     java_abs(java_hash_code(group_id)) % partition_count.max(1)
 }
 

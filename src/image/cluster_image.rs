@@ -2,6 +2,7 @@
 //! brokers of the cluster.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::common::end_point::ListenerName;
@@ -26,6 +27,8 @@ pub struct BrokerRegistration {
     pub incarnation_id: [u8; 16],
     /// Where it is reached, by listener.
     pub listeners: BTreeMap<ListenerName, BrokerEndpoint>,
+    /// The levels that it supports, by feature.
+    pub features: BTreeMap<String, RangeInclusive<i16>>,
     pub rack: Option<String>,
     /// A fenced broker leads nothing, and no client is sent to it.
     pub fenced: bool,
@@ -118,8 +121,7 @@ impl ClusterImage {
 }
 
 impl BrokerRegistration {
-    /// Port of `BrokerRegistration.fromRecord`. What a broker supports of features the controllers alone
-    /// need.
+    /// Port of `BrokerRegistration.fromRecord`.
     fn from_record(record: &RegisterBrokerRecord) -> Self {
         let listener = |it: &records::BrokerEndpoint| {
             let endpoint = BrokerEndpoint {
@@ -129,11 +131,15 @@ impl BrokerRegistration {
             };
             (ListenerName::normalised(&it.name), endpoint)
         };
+        let feature = |it: &records::BrokerFeature| {
+            (it.name.clone(), it.min_supported_version..=it.max_supported_version)
+        };
         Self {
             id: record.broker_id,
             epoch: record.broker_epoch,
             incarnation_id: record.incarnation_id.0,
             listeners: record.end_points.iter().map(listener).collect(),
+            features: record.features.iter().map(feature).collect(),
             rack: record.rack.clone(),
             fenced: record.fenced,
             in_controlled_shutdown: record.in_controlled_shutdown,

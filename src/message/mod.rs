@@ -24,5 +24,6 @@ pub mod record_filter;
 pub mod record_walk;
 pub(crate) mod record_check;
 pub mod log_validator;
+pub mod end_transaction_marker;
 #[cfg(test)]
 pub(crate) mod produced_sets;

@@ -17,6 +17,7 @@ mod in_place;
 mod replication;
 mod assignments_manager;
 mod broker_registration_tracker;
+mod unsupported_features_publisher;
 pub(crate) mod broker_server;
 mod default_alter_partition_manager;
 mod dead_controllers;

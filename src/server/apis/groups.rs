@@ -10,11 +10,13 @@ use log::{Level, log};
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::hang_up::HangUp;
 use crate::common::log_limit::{LogKind, limited};
+use crate::common::topic_partition::TRANSACTION_STATE_TOPIC_NAME;
 use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::coordinator::group_results::{
     JoinError, JoinGroup, JoinResult, JoinedMember, MemberIdentity, NO_GENERATION, SyncGroup,
     SyncResult,
 };
+use crate::coordinator::group_table::partition_of;
 use crate::protocol::find_coordinator::{
     Coordinator, FindCoordinatorRequest, FindCoordinatorResponse,
 };
@@ -150,16 +152,27 @@ impl GroupApis {
         Coordinator { key, node_id, host, port, ..Coordinator::default() }
     }
 
-    /// The broker that leads the group's partition of `__consumer_offsets`; for a transactional id
-    /// this one, which keeps no transactions.
+    /// The broker that leads the group's partition of `__consumer_offsets`. For a transactional id the one that
+    /// leads its partition of `__transaction_state`, if a broker of Kafka's own has made that topic: whichever
+    /// broker is asked, the answer is the same. Else this one, which keeps no transactions and says so.
     fn coordinator_node(&self, reply: &Reply, key_type: i8, key: &str) -> Result<Node, Errors> {
         let cache = &self.metadata_cache;
-        let leader = || {
-            let partition = self.group_coordinator.manager().partition_for(key)?;
-            let topic = cache.topic(&partition.topic)?;
-            Some(topic.partitions.get(usize::try_from(partition.partition).ok()?)?.leader)
+        let leader_of = |topic: &str, partition: i32| {
+            let topic = cache.topic(topic)?;
+            Some(topic.partitions.get(usize::try_from(partition).ok()?)?.leader)
         };
-        let id = if key_type == KEY_TYPE_GROUP { leader() } else { Some(cache.broker_id()) };
+        let id = if key_type == KEY_TYPE_GROUP {
+            let partition = self.group_coordinator.manager().partition_for(key);
+            partition.and_then(|it| leader_of(&it.topic, it.partition))
+        } else {
+            match cache.topic(TRANSACTION_STATE_TOPIC_NAME) {
+                None => Some(cache.broker_id()),
+                Some(topic) => {
+                    let count = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
+                    leader_of(TRANSACTION_STATE_TOPIC_NAME, partition_of(key, count))
+                }
+            }
+        };
         let brokers = cache.alive_brokers(
             &reply.context.session.listener.listener_name,
             reply.context.session.local_address,

@@ -12,10 +12,13 @@ use crate::image::features_image::METADATA_VERSION;
 /// The feature that says how the quorum keeps its voters.
 pub const KRAFT_VERSION: &str = "kraft.version";
 
+/// The levels of the metadata, from 3.3-IV3, the first that Kafka 4 still has, to 3.9-IV0.
+pub const SUPPORTED_METADATA_VERSIONS: RangeInclusive<i16> = 7..=21;
+
 /// The features, and the levels of each. At a `metadata.version` above 21 clusters also finalize features of
 /// groups and transactions that this broker does not serve.
 pub const SUPPORTED: [(&str, RangeInclusive<i16>); 2] =
-    [(KRAFT_VERSION, 0..=1), (METADATA_VERSION, 7..=21)];
+    [(KRAFT_VERSION, 0..=1), (METADATA_VERSION, SUPPORTED_METADATA_VERSIONS)];
 
 /// What to do about a cluster whose finalized features this broker does not understand: `finalized` are
 /// their levels, by name, as far as the controller tells them. A sentence for an operator.

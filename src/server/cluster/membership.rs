@@ -36,6 +36,7 @@ use crate::server::cluster::node_to_controller_channel_manager::{
     ChannelConfig, NodeToControllerChannelManager,
 };
 use crate::server::cluster::start_cancellation::StartCancellation;
+use crate::server::cluster::unsupported_features_publisher::UnsupportedFeaturesPublisher;
 
 /// How long a stop waits for the controller to move leaders: what Kafka gives the whole stop.
 const CONTROLLED_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5 * 60);
@@ -310,7 +311,10 @@ impl Observation<'_> {
         });
         let publisher = Arc::clone(self.publisher) as Arc<dyn MetadataPublisher>;
         let assignments = Arc::new(Arc::clone(self.assignments));
-        let loader = MetadataLoader::new(vec![publisher, Arc::new(tracker), assignments]);
+        let unsupported = Arc::new(UnsupportedFeaturesPublisher::new(config.broker_id));
+        let publishers: Vec<Arc<dyn MetadataPublisher>> =
+            vec![publisher, Arc::new(tracker), assignments, unsupported];
+        let loader = MetadataLoader::new(publishers);
         let (noted, waiting) = (Arc::clone(self.fault), Arc::clone(self.registered));
         let note = move |fault: RaftFault| {
             let why = format!("the metadata log cannot be followed any further: {fault}");

@@ -9,6 +9,7 @@ pub mod broker_features;
 pub mod broker_lifecycle;
 pub mod broker_lifecycle_manager;
 pub mod broker_registration_tracker;
+pub mod unsupported_features_publisher;
 pub mod assignments_manager;
 pub mod forwarding_manager;
 pub mod api_version_manager;

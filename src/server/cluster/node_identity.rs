@@ -25,6 +25,11 @@ use crate::storage::files::meta_properties::{MetaProperties, random_directory_id
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long to wait when no controller has told it.
 const RETRY_BACKOFF: Duration = Duration::from_millis(200);
+/// What a controller is silent on as long as its cluster does not keep the addresses of controllers: below 3.7-IV0,
+/// level 15.
+const UNTOLD_CLUSTER_ID: &str = "the metadata.version of its cluster is below 15 (3.7-IV0), where a controller does \
+     not tell the id of the cluster: give the log directory to the cluster with `kafka-storage.sh format -t ID`, or \
+     raise the level with `kafka-features.sh upgrade --release-version 3.9`";
 /// The first version in which controllers are asked for controllers.
 const DESCRIBE_CLUSTER_VERSION: i16 = 1;
 
@@ -147,6 +152,7 @@ fn cluster_id_of(
             let why = "it is a broker: give the address of a controller's listener";
             Err(io::Error::other(why))
         }
+        Errors::UnsupportedVersion => Err(io::Error::other(UNTOLD_CLUSTER_ID)),
         error => Err(io::Error::other(format!("it answers DescribeCluster with {error}"))),
     }
 }

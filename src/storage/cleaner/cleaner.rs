@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use log::{debug, warn};
 
-use crate::common::errors::KafkaError;
+use crate::common::errors::{Errors, KafkaError};
 use crate::common::units::{Offset, Position, TimestampMs};
 use crate::config::log_config::LogConfig;
 use crate::message::byte_buffer_message_set::{EntryContent, ShallowEntry, shallow_entries};
+use crate::message::record_batch::TRANSACTIONAL_FLAG;
 use crate::message::record_filter::{Filtered, filter_entry};
 use crate::message::records::LogRecord;
 use crate::storage::cleaner::log_cleaner_manager::{CleaningError, LogToClean};
@@ -57,7 +58,7 @@ impl Cleaner<'_> {
     ///
     /// # Errors
     /// `Aborted` if the check returns it, or the log lost a segment meanwhile; `Failed` if the log
-    /// cannot be read or written. Segments that were replaced by then stay replaced: they are correct.
+    /// cannot be read or written, or has records of a transaction in its dirty part. Segments that were replaced by then stay replaced: they are correct.
     pub fn clean(&self, cleanable: &LogToClean) -> Result<CleanerStats, CleaningError> {
         let LogToClean { log, first_dirty_offset, .. } = cleanable;
         let segments = log.segments();
@@ -112,6 +113,9 @@ impl Cleaner<'_> {
                 );
                 if is_control || full_at.is_some() {
                     return Ok(());
+                }
+                if is_of_transaction(entry) {
+                    return Err(unknown_outcome(entry));
                 }
                 let read = entry.for_each_record_or_none(&mut |record| {
                     let offset = Offset(record.offset);
@@ -188,6 +192,22 @@ impl Cleaner<'_> {
         }
         Ok(())
     }
+}
+
+fn is_of_transaction(entry: &ShallowEntry<'_>) -> bool {
+    matches!(
+        entry.content, EntryContent::Batch(batch) if batch.attributes() & TRANSACTIONAL_FLAG != 0
+    )
+}
+
+/// If the transaction was aborted, the records before it are the last of their keys: dropped here, they would be
+/// gone for those who read what is committed.
+fn unknown_outcome(entry: &ShallowEntry<'_>) -> CleaningError {
+    let why = format!(
+        "offset {} belongs to a transaction, and this broker does not know of transactions which were aborted",
+        entry.offset
+    );
+    KafkaError::api(Errors::UnsupportedForMessageFormat, why).into()
 }
 
 /// The state of a pass while it copies segments.

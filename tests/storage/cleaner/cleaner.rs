@@ -13,7 +13,7 @@ use transferto::config::log_config::LogConfig;
 use transferto::config::log_policies::CleanupPolicy;
 use transferto::message::byte_buffer_message_set::{EntryContent, shallow_entries};
 use transferto::message::compression_codec::CompressionCodec;
-use transferto::message::record_batch::compute_crc;
+use transferto::message::record_batch::{TRANSACTIONAL_FLAG, compute_crc};
 use transferto::replica::partition::LEADER_EPOCH;
 use transferto::storage::cleaner::cleaner::{Cleaner, group_segments_by_size};
 use transferto::storage::cleaner::cleaner_config::CleanerConfig;
@@ -681,4 +681,23 @@ fn a_thread_that_sleeps_is_woken_by_other_settings() {
     manager.cleaner().reconfigure(other);
     wait_until_clean();
     manager.cleaner().shutdown();
+}
+
+/// If it was aborted, the record before it is the last committed one of its key.
+#[test]
+fn a_log_with_records_of_a_transaction_is_left_alone() {
+    let test = Test::new(compaction::config());
+    let log = test.log("t", 0);
+    append(&log, "a", "committed");
+    let of_transaction = compaction::builder(1).producer(7, 0, 0).flags(TRANSACTIONAL_FLAG).record(
+        1_000,
+        Some(b"a"),
+        Some(b"aborted, perhaps"),
+    );
+    log.append_as_follower(&of_transaction.build().unwrap(), ANY_EPOCH).unwrap();
+    log.roll().unwrap();
+    let before = contents(&log);
+    assert!(test.clean().is_none());
+    assert_eq!(contents(&log), before);
+    assert!(test.clean().is_none(), "it is set aside");
 }
