@@ -24,7 +24,8 @@ CLUSTER_DIR=$(cd "$CLUSTER_DIR" && pwd)
 # shellcheck source=controller.sh
 source "$here/controller.sh"
 
-# A topic has a replica on each broker, and acks=all needs two of them.
+# A topic has a replica on each broker. The controller places them; how many of them acks=all needs, each broker
+# has to be given as well, since a leader goes by its own settings.
 CONTROLLER_SETTINGS="default.replication.factor=${#BROKER_IDS[@]}
 min.insync.replicas=2"
 STOP_SECONDS=30
@@ -145,6 +146,7 @@ listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
 listeners=PLAINTEXT://127.0.0.1:$(port_of "$1")
 log.dirs=$CLUSTER_DIR/broker-$1
 offsets.topic.replication.factor=3
+min.insync.replicas=2
 group.initial.rebalance.delay.ms=0
 ${CLUSTER_BROKER_SETTINGS:-}
 EOF
