@@ -3,8 +3,9 @@
 # Arguments for `make run`, for example ARGS="--override log.dirs=/tmp/logs".
 ARGS ?=
 
-# The first of the four ports of `make cluster`.
+# The first of the seven ports of `make cluster` and `make cluster-mixed`; TRY=1 has the latter tried by itself.
 PORT ?=
+TRY ?=
 
 # The lessons that `make lesson` plays, such as LESSON=forgotten-edges; without one it lists them.
 LESSON ?=
@@ -56,16 +57,20 @@ SHOTS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run cluster test check fmt fmt-check lint doc strace strace-kafka strace-tls strace-replication lost-record picture exhibits live lesson exercise exercises
+.PHONY: run cluster cluster-mixed test check fmt fmt-check lint doc strace strace-kafka strace-tls strace-replication lost-record picture exhibits live lesson exercise exercises
 .PHONY: ktls clients torture sabotage installation bench lab help clean tools
 
 run: tools            ## Build the release binary and start the broker (ARGS= passes arguments, RUST_LOG= sets the log)
 	@cargo build --release
 	@exec ./target/release/transferto $(ARGS)
 
-cluster: tools        ## Start a cluster here: Apache Kafka's controller and three brokers, until Ctrl-C (PORT= is the first of four ports)
+cluster: tools        ## Start a cluster here: Apache Kafka's controller and three brokers, until Ctrl-C (PORT= is the first of seven ports)
 	@cargo build --release
 	@PORT="$(PORT)" exec tests/cluster/cluster.sh
+
+cluster-mixed: tools  ## The same with two brokers of this kind and one of Apache Kafka's (PORT= as above; TRY=1 kills one of each kind and checks)
+	@cargo build --release
+	@PORT="$(PORT)" MIXED=1 exec $(if $(TRY),tests/cluster/mixed_test.sh,tests/cluster/cluster.sh)
 
 test: tools           ## Run all tests
 	cargo test

@@ -117,6 +117,14 @@ counters! {
     /// Changes of these two kinds that the controller refused, or that were over before its answer: Kafka's
     /// `FailedIsrUpdatesPerSec`.
     failed_isr_updates,
+    /// Bytes of records that were copied from leaders: Kafka's `ReplicationBytesInPerSec`.
+    replication_bytes_in,
+    /// Bytes of records in responses to followers: Kafka's `ReplicationBytesOutPerSec`.
+    replication_bytes_out,
+    /// Those of the bytes in that a reassignment has brought: Kafka's `ReassignmentBytesInPerSec`.
+    reassignment_bytes_in,
+    /// The same of the bytes out: Kafka's `ReassignmentBytesOutPerSec`.
+    reassignment_bytes_out,
     /// Log directories that are offline: Kafka's `OfflineLogDirectoryCount`.
     offline_log_directory_count,
     /// Calls of `read(2)` on a client's socket.
@@ -164,6 +172,8 @@ counters! {
     invalid_requests,
     /// Delayed fetches that were answered because their time ran out.
     delayed_fetch_expires,
+    /// The same of followers.
+    delayed_follower_fetch_expires,
     /// Delayed produces that were answered because their time ran out.
     delayed_produce_expires,
     /// Delayed deletions of records that were answered because their time ran out.

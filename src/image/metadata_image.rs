@@ -30,11 +30,13 @@ pub struct MetadataProvenance {
     pub last_contained_offset: i64,
     /// The quorum's epoch in which it was written.
     pub last_contained_epoch: i32,
+    /// When the controller wrote it, by its clock, in milliseconds since 1970; -1 if that is not known.
+    pub last_contained_log_time_ms: i64,
 }
 
 impl Default for MetadataProvenance {
     fn default() -> Self {
-        Self { last_contained_offset: -1, last_contained_epoch: -1 }
+        Self { last_contained_offset: -1, last_contained_epoch: -1, last_contained_log_time_ms: -1 }
     }
 }
 

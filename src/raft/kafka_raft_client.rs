@@ -73,6 +73,11 @@ impl KafkaRaftClient {
         locked(&self.quorum).leader()
     }
 
+    /// Up to where the metadata log is committed, as far as a leader has told; 0 before the first answer.
+    pub fn high_watermark(&self) -> i64 {
+        locked(&self.quorum).high_watermark()
+    }
+
     /// Ends the thread, in whatever call it is. Waits for the listener if that is at work, unless that is
     /// the caller.
     pub fn shutdown(&self) {

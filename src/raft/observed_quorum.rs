@@ -21,6 +21,8 @@ pub struct ObservedQuorum {
     leader: LeaderAndEpoch,
     /// Of the leader, as some controller gave it.
     leader_address: Option<BootstrapServer>,
+    /// The newest that a leader has told; 0 before the first answer.
+    high_watermark: i64,
     /// The next of the candidates.
     turn: usize,
 }
@@ -36,8 +38,18 @@ impl ObservedQuorum {
             listener: config.controller_listener.clone(),
             leader: LeaderAndEpoch::default(),
             leader_address: None,
+            high_watermark: 0,
             turn,
         }
+    }
+
+    /// Up to where the metadata log is committed, as far as a leader has told.
+    pub fn high_watermark(&self) -> i64 {
+        self.high_watermark
+    }
+
+    pub fn learn_high_watermark(&mut self, high_watermark: i64) {
+        self.high_watermark = self.high_watermark.max(high_watermark);
     }
 
     pub fn leader(&self) -> LeaderAndEpoch {

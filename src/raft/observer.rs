@@ -177,6 +177,7 @@ impl Observer {
             Judged::Not(step) => return Ok(step),
         }
         self.log.learn_high_watermark(partition.header.high_watermark);
+        locked(&self.quorum).learn_high_watermark(partition.header.high_watermark);
         let snapshot = &partition.snapshot_id;
         if snapshot.end_offset >= 0 {
             let id = SnapshotId { end_offset: snapshot.end_offset, epoch: snapshot.epoch };

@@ -127,6 +127,9 @@ impl DelayedOperation for DelayedFetch {
     }
 
     fn on_expiration(&self) {
-        self.metrics.delayed_fetch_expires.increment();
+        match self.metadata.mode.follower {
+            Some(_) => self.metrics.delayed_follower_fetch_expires.increment(),
+            None => self.metrics.delayed_fetch_expires.increment(),
+        }
     }
 }

@@ -106,6 +106,16 @@ impl fmt::Display for ReadMode {
     }
 }
 
+/// For whom a partition was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadBy {
+    Consumer,
+    Follower {
+        /// Kafka's `isReassignmentFetch`: a reassignment brings this replica.
+        is_reassignment: bool,
+    },
+}
+
 /// The result of reading one partition, with all that a conversion of it needs.
 pub struct LogReadInfo {
     pub fetched_data: FetchDataInfo,
@@ -123,6 +133,7 @@ pub struct LogReadInfo {
     pub log_config: Arc<LogConfig>,
     /// The replica that was read: a conversion may have to read on.
     pub replica: Arc<Replica>,
+    pub read_by: ReadBy,
     /// Where the reader's log and this one part, if they do: nothing was read then, and the reader has to
     /// truncate.
     pub diverging_epoch: Option<EpochEndOffset>,
@@ -320,6 +331,10 @@ impl LocalLogs {
             Some(held) => (held.leader_epoch(), replica.log.log_end_offset()),
             None => (LeaderEpoch::NONE, Offset::NONE),
         };
+        let read_by = match mode.follower.zip(held.as_ref()) {
+            Some((id, held)) => ReadBy::Follower { is_reassignment: held.is_adding(id) },
+            None => ReadBy::Consumer,
+        };
         let read = |fetched_data, diverging_epoch, log_config| LogReadInfo {
             fetched_data,
             high_watermark,
@@ -328,6 +343,7 @@ impl LocalLogs {
             leader_epoch,
             log_config,
             replica: Arc::clone(replica),
+            read_by,
             diverging_epoch,
         };
         let diverging_epoch = partition.diverging_epoch(fetch.offset, fetch.last_fetched_epoch)?;

@@ -10,6 +10,7 @@ pub mod remote_replica;
 pub mod isr_state;
 pub mod partition_state;
 pub mod partition_context;
+pub mod partition_snapshot;
 pub mod leadership;
 pub mod partition;
 pub mod local_logs;

@@ -18,6 +18,7 @@ use crate::message::end_transaction_marker::EndTransactionMarker;
 use crate::replica::isr_state::{IsrState, Refused};
 use crate::replica::leadership::{LeaderStart, Leadership};
 use crate::replica::partition_context::PartitionContext;
+use crate::replica::partition_snapshot::{FollowerSnapshot, PartitionSnapshot};
 use crate::replica::partition_state::PartitionState;
 use crate::replica::remote_replica::{FollowerFetch, RemoteReplica};
 use crate::replica::replica::Replica;
@@ -172,6 +173,26 @@ impl Partition {
     /// What the leader knows of each follower; empty on a follower.
     pub fn remote_replicas(&self) -> Vec<Arc<RemoteReplica>> {
         read_locked(&self.leadership).remote_replicas.to_vec()
+    }
+
+    /// The partition as it is now, as this broker knows it.
+    pub fn snapshot(&self) -> PartitionSnapshot {
+        let leadership = read_locked(&self.leadership);
+        let (state, remote) = (leadership.state.clone(), leadership.remote_replicas.to_vec());
+        drop(leadership);
+        let (replica, now_ms) = (&self.local_replica, self.context.time.hi_res_clock_ms());
+        let high_watermark = replica.high_watermark().message_offset;
+        let log_end_offset = replica.log.log_end_offset();
+        let follower = |it: &Arc<RemoteReplica>| {
+            FollowerSnapshot::of(it.broker_id, &it.state(), log_end_offset, now_ms)
+        };
+        PartitionSnapshot {
+            state,
+            high_watermark,
+            log_end_offset,
+            min_in_sync_replicas: replica.log.config().min_in_sync_replicas,
+            followers: remote.iter().map(follower).collect(),
+        }
     }
 
     /// Compares the id of the topic that a fetch asks for with the partition's: of a topic that was
@@ -341,7 +362,15 @@ impl Partition {
         let leadership = read_locked(&self.leadership);
         let replica = self.followed_in(&leadership.state)?;
         let info = replica.append_as_follower(records, leader_epoch)?;
-        Ok((info.record_count > 0).then_some(info))
+        if info.record_count == 0 {
+            return Ok(None);
+        }
+        let (metrics, bytes) = (&self.context.metrics, info.valid_bytes as u64);
+        metrics.replication_bytes_in.add(bytes);
+        if leadership.state.is_adding(replica.broker_id) {
+            metrics.reassignment_bytes_in.add(bytes);
+        }
+        Ok(Some(info))
     }
 
     /// See [`Replica::truncate_to`].
@@ -705,6 +734,11 @@ pub struct HeldLeadership<'a> {
 impl HeldLeadership<'_> {
     pub fn leader_epoch(&self) -> LeaderEpoch {
         self.leadership.state.leader_epoch
+    }
+
+    /// Whether a reassignment brings this replica.
+    pub fn is_adding(&self, broker_id: i32) -> bool {
+        self.leadership.state.is_adding(broker_id)
     }
 
     /// Whether a replica is known to be in sync.

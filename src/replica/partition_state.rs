@@ -21,6 +21,9 @@ pub struct PartitionState {
     /// The brokers that are to have it. `None` in a cluster of one broker, where nobody assigns any, and
     /// `min.insync.replicas` counts as it stands, as in 0.9.
     pub assigned_replicas: Option<Arc<[i32]>>,
+    /// Those that a reassignment brings, and those that leave when it is done.
+    pub adding_replicas: Arc<[i32]>,
+    pub removing_replicas: Arc<[i32]>,
     /// Where the log ended when this broker began to lead in this epoch; [`Offset::NONE`] if it does
     /// not lead. What is below belongs to earlier leaders.
     pub epoch_start_offset: Offset,
@@ -35,6 +38,8 @@ impl PartitionState {
             partition_epoch: -1,
             isr: IsrState::committed_as(Arc::default()),
             assigned_replicas: Some(Arc::default()),
+            adding_replicas: Arc::default(),
+            removing_replicas: Arc::default(),
             epoch_start_offset: Offset::NONE,
         }
     }
@@ -47,6 +52,8 @@ impl PartitionState {
             partition_epoch: 0,
             isr: IsrState::committed_as(Arc::new([leader])),
             assigned_replicas: None,
+            adding_replicas: Arc::default(),
+            removing_replicas: Arc::default(),
             epoch_start_offset: Offset::FIRST,
         }
     }
@@ -73,6 +80,16 @@ impl PartitionState {
         self.in_sync_replicas().cmp(&self.effective_min_in_sync_replicas(min_in_sync_replicas))
     }
 
+    /// Port of `isReassigning`.
+    pub fn is_reassigning(&self) -> bool {
+        !self.adding_replicas.is_empty() || !self.removing_replicas.is_empty()
+    }
+
+    /// Port of `isAddingReplica`.
+    pub fn is_adding(&self, broker_id: i32) -> bool {
+        self.adding_replicas.contains(&broker_id)
+    }
+
     /// Port of `isUnderReplicated`.
     pub fn is_under_replicated(&self) -> bool {
         self.assigned_replicas.as_ref().is_some_and(|it| self.in_sync_replicas() < it.len())
@@ -88,6 +105,8 @@ impl From<&PartitionRegistration> for PartitionState {
             partition_epoch: partition.partition_epoch,
             isr: IsrState::committed_as(Arc::clone(&partition.isr)),
             assigned_replicas: Some(Arc::clone(&partition.replicas)),
+            adding_replicas: Arc::clone(&partition.adding_replicas),
+            removing_replicas: Arc::clone(&partition.removing_replicas),
             epoch_start_offset: Offset::NONE,
         }
     }

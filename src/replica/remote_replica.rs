@@ -96,6 +96,11 @@ impl RemoteReplicaState {
         broker_epoch: None,
     };
 
+    /// The last moment of which it is known that the follower had all that the leader had then.
+    pub fn last_caught_up_ms(&self) -> Option<i64> {
+        self.last_caught_up_ms
+    }
+
     pub fn has_fetched(&self) -> bool {
         self.log_end_offset.message_offset != Offset::NONE
     }

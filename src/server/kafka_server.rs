@@ -126,6 +126,7 @@ impl Subsystems {
             metadata_cache: Arc::clone(&self.metadata_cache),
             replica_manager: Arc::clone(&self.replica_manager),
             fetchers: self.fetchers.clone(),
+            cluster: self.membership.as_ref().map(Membership::view),
             group_coordinator: Arc::clone(&self.group_coordinator),
             log_manager: Arc::clone(&self.log_manager),
             quota_managers: Arc::clone(&self.quota_managers),

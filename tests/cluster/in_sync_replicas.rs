@@ -35,7 +35,7 @@ const TOPIC_ID: [u8; 16] = [7; 16];
 const METADATA_VERSION: i16 = 21;
 
 /// The follower is registered in epoch 1, and a replica of the partition.
-fn records(isr: &[i32]) -> Vec<MetadataRecord> {
+pub(crate) fn records(isr: &[i32]) -> Vec<MetadataRecord> {
     let registration = RegisterBrokerRecord {
         broker_id: FOLLOWER_ID,
         broker_epoch: 1,
@@ -72,7 +72,7 @@ fn start(controller: &ScriptedController, lag_time_max_ms: &str) -> (Broker, Arc
     (broker, partition)
 }
 
-fn fetch_as_follower(client: &mut Client, offset: i64) {
+pub(crate) fn fetch_as_follower(client: &mut Client, offset: i64) {
     let mut request = fetch_request("post", 0, offset);
     (request.replica_id, request.max_wait_ms) = (FOLLOWER_ID, 0);
     assert_eq!(client.fetch_with(12, request).remove(0).error, 0);

@@ -24,6 +24,7 @@ mod dead_controllers;
 mod fetch;
 pub(crate) mod group_coordinator;
 mod in_sync_replicas;
+mod monitoring;
 mod kraft_metadata_cache;
 mod partitions_of_others;
 mod recording_fetchers;

@@ -10,6 +10,7 @@ is asked what its page shows. `make live` runs it; without Chromium it says so a
 """
 
 import contextlib
+import json
 import os
 import sys
 import tempfile
@@ -29,6 +30,43 @@ HOSTILE = "<script>alert(1)</script>"
 HOSTILE_TOO = "<img src=x onerror=alert(2)>\"'&\\\u2028"
 # 1 and 2 are those of the connection, 10 those of a fetch that waits.
 STEPS_OF_A_FETCH = {3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15, 16, 17, 18, 19}
+
+
+def replica(name, concern, role, leader, isr, **others):
+    return {
+        "name": name, "concern": concern, "role": role, "leader": leader, "leader_epoch": 4,
+        "replicas": [1, 2, 3], "isr": isr, "adding": [], "removing": [], "high_watermark": 5,
+        "log_end_offset": 37, "min_isr": 2, "asks_for": None, "followers": [], **others,
+    }
+
+
+def of_broker(number, is_fenced, rack):
+    return {
+        "id": number, "epoch": 12, "is_fenced": is_fenced, "is_leaving": False, "rack": rack,
+        "listener": "PLAINTEXT", "host": "127.0.0.1", "port": 9092,
+    }
+
+
+CLUSTER = {
+    "id": "cluster", "broker_id": 1, "controller": {"id": 100, "host": "127.0.0.1", "port": 9095},
+    "quorum_epoch": 3, "metadata_version": 21, "broker_epoch": 12, "state": "running",
+    "applied_offset": 40, "metadata_lag": 0, "applied_ms": 0, "broker_count": 2, "fenced_count": 1,
+    "brokers": [of_broker(1, False, None), of_broker(2, True, HOSTILE)],
+    "replicas": {
+        "count": 100, "led": 60, "offline": 1, "under_min_isr": 1, "under_replicated": 0,
+        "lagging": 1,
+        "first": [
+            replica(HOSTILE, "under_min_isr", "leader", 1, [1], followers=[
+                {"id": 2, "lag": 32, "behind_for_ms": 22_200},
+                {"id": 3, "lag": None, "behind_for_ms": None},
+            ]),
+            replica("post-1", "offline", "follower", None, [1],
+                    copying={"state": "not", "lag": None}),
+            replica("post-2", "lagging", "follower", 2, [1, 2, 3],
+                    copying={"state": "fetching", "lag": 1200}),
+        ],
+    },
+}
 
 PURSUIT = "document.getElementById('pursuit').textContent"
 SHOWN_STEPS = """[...document.querySelectorAll('.hop')].map((it) => it.dataset.step)
@@ -171,6 +209,49 @@ class LivePage(unittest.TestCase):
         self.assertEqual(self.page.evaluate("document.documentElement.scrollWidth"), 320)
         flows = "document.getElementById('zero')"
         self.assertTrue(self.page.evaluate(f"{flows}.scrollWidth <= {flows}.clientWidth"))
+
+    def test_a_broker_that_is_alone_shows_no_cluster(self):
+        for section in ["cluster-section", "replicas-section"]:
+            self.assertTrue(self.page.evaluate(f"document.getElementById('{section}').hidden"))
+
+    def test_a_cluster_shows_its_brokers_and_those_replicas_first_that_lack_something(self):
+        self.show(CLUSTER)
+        brokers = "[...document.querySelectorAll('.broker')].map((it) => it.innerText)"
+        brokers = self.page.evaluate(brokers)
+        self.assertEqual(len(brokers), 2)
+        self.assertIn("this one", brokers[0])
+        self.assertIn("fenced", brokers[1])
+        self.assertIn(HOSTILE, brokers[1])
+        replicas = "[...document.querySelectorAll('.replica')].map((it) => it.innerText)"
+        leader, follower, whole = self.page.evaluate(replicas)
+        for words in [HOSTILE, "leader", "under min.insync.replicas (2)", "2: 32 behind for 22.2 s", "3: has not fetched yet"]:
+            self.assertIn(words, leader)
+        for words in ["no leader", "not copied: its leader is not there"]:
+            self.assertIn(words, follower)
+        self.assertIn("fetching, 1,200 behind", whole)
+        missing = "[...document.querySelector('.replica').querySelectorAll('.missing')].map((it) => it.textContent)"
+        self.assertEqual(self.page.evaluate(missing), ["2", "3"])
+        self.assertIn("97 more", self.page.evaluate("document.getElementById('replicas').textContent"))
+        self.page.click("#only-concerns")
+        self.page.wait_for("document.querySelectorAll('.replica').length === 2")
+        self.assertEqual(self.page.evaluate("document.images.length"), 0)
+
+    def test_a_cluster_fits_into_a_narrow_window_in_both_languages(self):
+        self.show(CLUSTER)
+        self.page.resize(320, 640)
+        self.page.wait_for("innerWidth === 320")
+        for language in ["zh", "en"]:
+            self.page.click(f"#to-{language}")
+            self.page.wait_for(f"document.documentElement.lang === '{language}'")
+            self.page.wait_for("document.querySelectorAll('.replica').length === 3")
+            self.assertEqual(self.page.evaluate("document.documentElement.scrollWidth"), 320)
+
+    def show(self, cluster):
+        """As if the broker had said this of a cluster; it is asked no more."""
+        self.page.click("#pause")
+        self.page.wait_for("isPaused")
+        self.page.evaluate(f"data.cluster = {json.dumps(cluster)}; render()")
+        self.page.wait_for("document.querySelectorAll('.replica').length === 3")
 
     def test_a_connection_that_closes_is_not_waited_for(self):
         with contextlib.closing(Client(self.broker.port, "leaver")) as leaver:

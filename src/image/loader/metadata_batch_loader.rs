@@ -37,14 +37,14 @@ impl MetadataBatchLoader {
     pub(crate) fn load_batches(&mut self, bytes: &[u8]) -> Result<(), MetadataFault> {
         for_each_batch(bytes, |batch| {
             self.check_follows(batch)?;
-            let epoch = batch.partition_leader_epoch();
+            let (epoch, time_ms) = (batch.partition_leader_epoch(), batch.max_timestamp());
             for_each_record(batch, |record| {
                 self.replay(batch, record, "offset")?;
-                self.image.provenance = provenance(record.offset, epoch);
+                self.image.provenance = provenance(record.offset, epoch, time_ms);
                 Ok(())
             })?;
             // The batch may end with an offset whose record is gone.
-            self.image.provenance = provenance(batch.last_offset(), epoch);
+            self.image.provenance = provenance(batch.last_offset(), epoch, time_ms);
             Ok(())
         })
     }
@@ -75,7 +75,8 @@ impl MetadataBatchLoader {
         for_each_batch(bytes, |batch| {
             for_each_record(batch, |record| self.replay(batch, record, "snapshot, record"))
         })?;
-        self.image.provenance = provenance(id.end_offset - 1, id.epoch);
+        let time_ms = self.image.provenance.last_contained_log_time_ms;
+        self.image.provenance = provenance(id.end_offset - 1, id.epoch, time_ms);
         Ok(())
     }
 
@@ -108,8 +109,15 @@ impl MetadataBatchLoader {
         let read = QuorumRecord::read(key, value);
         let read = read.map_err(|error| format!("a control record cannot be read: {error}"))?;
         // Who leads and who votes is the observer's affair.
-        if let QuorumRecord::KRaftVersion(it) = read {
-            self.image.features.set(KRAFT_VERSION, it.k_raft_version);
+        match read {
+            QuorumRecord::KRaftVersion(it) => {
+                self.image.features.set(KRAFT_VERSION, it.k_raft_version);
+            }
+            QuorumRecord::SnapshotHeader(it) => {
+                let time_ms = it.last_contained_log_timestamp;
+                self.image.provenance.last_contained_log_time_ms = time_ms;
+            }
+            _ => (),
         }
         Ok(())
     }
@@ -135,8 +143,12 @@ impl MetadataBatchLoader {
     }
 }
 
-fn provenance(last_contained_offset: i64, last_contained_epoch: i32) -> MetadataProvenance {
-    MetadataProvenance { last_contained_offset, last_contained_epoch }
+fn provenance(
+    last_contained_offset: i64,
+    last_contained_epoch: i32,
+    last_contained_log_time_ms: i64,
+) -> MetadataProvenance {
+    MetadataProvenance { last_contained_offset, last_contained_epoch, last_contained_log_time_ms }
 }
 
 /// What is wrong with a record, and what to do about it.

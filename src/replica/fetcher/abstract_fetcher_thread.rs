@@ -112,6 +112,17 @@ impl AbstractFetcherThread {
         locked(&self.copied).states().get(key).cloned()
     }
 
+    /// Of those of `keys` that are copied here.
+    pub fn fetch_states(
+        &self,
+        keys: &[TopicAndPartition],
+    ) -> Vec<(TopicAndPartition, PartitionFetchState)> {
+        let copied = locked(&self.copied);
+        let state =
+            |key: &TopicAndPartition| Some((key.clone(), copied.states().get(key)?.clone()));
+        keys.iter().filter_map(state).collect()
+    }
+
     pub fn partition_count(&self) -> usize {
         locked(&self.copied).states().len()
     }

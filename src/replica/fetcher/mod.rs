@@ -8,6 +8,7 @@ pub mod offset_truncation_state;
 pub mod fetcher_replicas;
 pub mod replica_fetchers;
 pub mod failed_partitions;
+pub mod copying;
 pub mod fetcher_stats;
 pub mod copied_partitions;
 pub mod abstract_fetcher_thread;

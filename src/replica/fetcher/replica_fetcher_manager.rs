@@ -19,6 +19,7 @@ use crate::config::dynamic_config::BrokerReconfigurable;
 use crate::config::kafka_config::KafkaConfig;
 use crate::replica::broker_end_point::BrokerEndPoint;
 use crate::replica::fetcher::abstract_fetcher_thread::{AbstractFetcherThread, FetcherConfig};
+use crate::replica::fetcher::copying::Copying;
 use crate::replica::fetcher::failed_partitions::FailedPartitions;
 use crate::replica::fetcher::leader_end_point::LeaderEndPoint;
 use crate::replica::fetcher::partition_fetch_state::PartitionFetchState;
@@ -77,6 +78,16 @@ pub struct FetcherMetrics {
     pub min_fetch_rate: f64,
     pub dead_thread_count: usize,
     pub failed_partitions_count: usize,
+}
+
+/// What a thread has done: Kafka's `FetcherStats`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetcherThreadStats {
+    pub name: String,
+    pub leader: BrokerEndPoint,
+    pub requests: u64,
+    /// Of records that were appended.
+    pub bytes: u64,
 }
 
 impl ReplicaFetcherManager {
@@ -149,6 +160,38 @@ impl ReplicaFetcherManager {
                 log!(level, "nothing is copied of {count} of {broker}: {error}");
             }
         }
+    }
+
+    /// What each thread has done, by name.
+    pub fn thread_stats(&self) -> Vec<FetcherThreadStats> {
+        let threads = locked(&self.threads);
+        let stats = |it: &Running| FetcherThreadStats {
+            name: it.fetcher.name().to_string(),
+            leader: it.fetcher.broker_end_point().clone(),
+            requests: it.fetcher.stats().request_count.value(),
+            bytes: it.fetcher.stats().bytes.value(),
+        };
+        let mut all: Vec<_> = threads.running.values().map(stats).collect();
+        all.sort_by(|one, other| one.name.cmp(&other.name));
+        all
+    }
+
+    /// How far these are, and whether they are copied at all. A thread that appends is waited for once.
+    pub fn copying(&self, keys: &[TopicAndPartition]) -> Vec<Copying> {
+        let threads = locked(&self.threads);
+        let fetchers: Vec<_> = threads.running.values().map(|it| Arc::clone(&it.fetcher)).collect();
+        drop(threads);
+        let now_ms = self.time.hi_res_clock_ms();
+        let mut states = HashMap::new();
+        for fetcher in fetchers {
+            states.extend(fetcher.fetch_states(keys));
+        }
+        let state_of = |key: &TopicAndPartition| match states.remove(key) {
+            Some(state) => Copying::of(&state, now_ms),
+            None if self.failed.contains(key) => Copying::Failed,
+            None => Copying::Not,
+        };
+        keys.iter().map(state_of).collect()
     }
 
     fn start(&self, broker: &BrokerEndPoint, fetcher_id: usize) -> io::Result<Running> {

@@ -27,7 +27,7 @@ use crate::message::record_batch::MAGIC_VALUE_V2;
 use crate::protocol::fetch::EpochEndOffset;
 use crate::protocol::fetch_response_send::{FetchResponsePartitionData, TopicData};
 use crate::protocol::wire::uuid::Uuid;
-use crate::replica::local_logs::{LogReadInfo, LogReadResult};
+use crate::replica::local_logs::{LogReadInfo, LogReadResult, ReadBy};
 use crate::replica::replica::Replica;
 use crate::server::fetch::asked::Asked;
 use crate::storage::log::log_offset_metadata::FetchDataInfo;
@@ -114,6 +114,19 @@ impl FetchedData {
         topics
     }
 
+    /// Port of `BrokerTopicStats.updateBytesOut`: what followers copy is not what consumers read.
+    fn count_bytes_out(&self, replica: &Replica, read_by: ReadBy, bytes: u64) {
+        match read_by {
+            ReadBy::Consumer => replica.traffic.bytes_out.add(bytes),
+            ReadBy::Follower { is_reassignment } => {
+                self.metrics.replication_bytes_out.add(bytes);
+                if is_reassignment {
+                    self.metrics.reassignment_bytes_out.add(bytes);
+                }
+            }
+        }
+    }
+
     fn partition_data(
         &self,
         version: i16,
@@ -130,7 +143,7 @@ impl FetchedData {
             return failed(partition, Errors::UnsupportedCompressionType);
         }
         let (high_watermark, log_start_offset) = (read.high_watermark, read.log_start_offset);
-        let replica = Arc::clone(&read.replica);
+        let (replica, read_by) = (Arc::clone(&read.replica), read.read_by);
         let diverging_epoch = read
             .diverging_epoch
             .map(|it| EpochEndOffset { epoch: it.leader_epoch.0, end_offset: it.end_offset.0 });
@@ -142,7 +155,7 @@ impl FetchedData {
         // ANCHOR_END: slice_or_conversion
         match messages {
             Ok(messages) => {
-                replica.traffic.bytes_out.add(messages.size_in_bytes() as u64);
+                self.count_bytes_out(&replica, read_by, messages.size_in_bytes() as u64);
                 // ANCHOR: fetch_response_partition_data
                 FetchResponsePartitionData {
                     partition,

@@ -97,6 +97,11 @@ impl BrokerMetadataPublisher {
         &self.replica_changes
     }
 
+    /// What is published, or about to be.
+    pub fn image(&self) -> Arc<MetadataImage> {
+        self.parts.image.get()
+    }
+
     /// The offset of the metadata log up to which everything is published; -1 before. The controller is
     /// told this one, and not what was fetched (KAFKA-13836).
     pub fn published_offset(&self) -> i64 {

@@ -28,6 +28,7 @@ use crate::server::cluster::broker_lifecycle_manager::{
 };
 use crate::server::cluster::broker_metadata_publisher::BrokerMetadataPublisher;
 use crate::server::cluster::broker_registration_tracker::BrokerRegistrationTracker;
+use crate::server::cluster::cluster_view::ClusterView;
 use crate::server::cluster::controller_channel::ControllerChannel;
 use crate::server::cluster::default_alter_partition_manager::DefaultAlterPartitionManager;
 use crate::server::cluster::node_connection::BlockingConnector;
@@ -156,6 +157,12 @@ impl Membership {
 
     pub fn lifecycle(&self) -> &Arc<BrokerLifecycleManager> {
         &self.lifecycle
+    }
+
+    /// For whoever shows what the cluster looks like from here.
+    pub fn view(&self) -> ClusterView {
+        let (observer, publisher) = (Arc::clone(&self.observer), Arc::clone(&self.publisher));
+        ClusterView::new(observer, publisher, Arc::clone(&self.lifecycle))
     }
 
     /// The way to the active controller for what clients want, and for whatever else may wait behind it.

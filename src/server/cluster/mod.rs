@@ -29,4 +29,5 @@ pub mod node_identity;
 pub mod replica_changes;
 pub mod coordinator_updates;
 pub mod broker_metadata_publisher;
+pub mod cluster_view;
 pub mod membership;

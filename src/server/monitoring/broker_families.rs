@@ -119,7 +119,7 @@ families! {
         |_, out| for (kind, count) in left_out() {
             out.put(&[&kind.to_string()], count);
         };
-    /// 3 while the broker runs, 7 while it stops.
+    /// 3 while the broker runs, 6 while the controller of its cluster moves what it leads, 7 while it stops.
     Gauge "kafka_server_kafkaserver_brokerstate" [] in "state",
         "kafka.server:type=KafkaServer,name=BrokerState",
         |it, out| out.put(&[], it.state as u8);

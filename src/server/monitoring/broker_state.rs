@@ -10,6 +10,8 @@ pub enum BrokerState {
     Starting = 1,
     /// Its ports are open.
     Running = 3,
+    /// It waits until the controller of its cluster has moved what it leads.
+    PendingControlledShutdown = 6,
     ShuttingDown = 7,
 }
 

@@ -4,7 +4,6 @@
 //! However large the broker is, the text is bounded: lists are cut, and each stands beside its whole
 //! count.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +16,8 @@ use crate::network::network_snapshot::{ConnectionSnapshot, ObservedProcessor, Pr
 use crate::network::processor::SHOWN_CONNECTIONS_MAX;
 use crate::purgatory::purgatory_snapshot::PurgatorySnapshot;
 use crate::replica::partition::Partition;
+use crate::server::monitoring::keep_first::keep_first;
+use crate::server::monitoring::live_cluster::put_cluster;
 use crate::server::monitoring::observed::ObservedParts;
 use crate::storage::log::log_snapshot::LogSnapshot;
 use crate::transport::channel_snapshot::ChannelSnapshot;
@@ -57,6 +58,9 @@ pub fn live_json(parts: &ObservedParts) -> String {
             put_purgatory(it, name, purgatory);
         });
         put_logs(it.field("logs"), parts);
+        if let Some(cluster) = &parts.cluster {
+            put_cluster(it.field("cluster"), cluster, parts);
+        }
         put_counters(it.field("counters"), parts);
         put_followed(it.field("followed"), &RECORDER.look());
     });
@@ -185,16 +189,6 @@ fn put_logs(json: &mut Json, parts: &ObservedParts) {
     });
 }
 
-/// Keeps the first `max` of `items` in the order of `compare`, and sorts no others: there may be many
-/// thousands.
-fn keep_first<T>(items: &mut Vec<T>, max: usize, compare: impl Fn(&T, &T) -> Ordering) {
-    if items.len() > max {
-        items.select_nth_unstable_by(max, &compare);
-        items.truncate(max);
-    }
-    items.sort_by(compare);
-}
-
 fn put_log(json: &mut Json, log: &LogSnapshot) {
     json.object(|it| {
         it.field("name").string(&log.topic_and_partition.to_string());
@@ -258,20 +252,5 @@ fn word_for(pursuit: Pursuit) -> &'static str {
         Pursuit::Answered => "answered",
         Pursuit::Lost => "lost",
         Pursuit::GivenUp => "given up",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_many_the_first_are_kept_in_their_order() {
-        for count in [0, 1, 3, 4, 50] {
-            // Each number below `count` once, in no order.
-            let mut numbers: Vec<usize> = (0..count).map(|it| (it * 7 + 3) % count).collect();
-            keep_first(&mut numbers, 3, Ord::cmp);
-            assert_eq!(numbers, (0..count.min(3)).collect::<Vec<_>>(), "of {count}");
-        }
     }
 }

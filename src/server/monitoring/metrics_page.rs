@@ -8,6 +8,7 @@ use crate::http::http_response::{HttpResponse, Status};
 use crate::server::monitoring::broker_families::BROKER_FAMILIES;
 use crate::server::monitoring::family::Family;
 use crate::server::monitoring::observed::Observer;
+use crate::server::monitoring::replication_families::REPLICATION_FAMILIES;
 use crate::server::monitoring::request_families::REQUEST_FAMILIES;
 use crate::server::monitoring::topic_families::TOPIC_FAMILIES;
 
@@ -27,7 +28,8 @@ pub struct MetricsPage {
 
 /// All metrics, in the order of the page.
 pub fn all_families() -> impl Iterator<Item = &'static Family> {
-    REQUEST_FAMILIES.iter().chain(TOPIC_FAMILIES).chain(BROKER_FAMILIES)
+    let of_data = TOPIC_FAMILIES.iter().chain(REPLICATION_FAMILIES);
+    REQUEST_FAMILIES.iter().chain(of_data).chain(BROKER_FAMILIES)
 }
 
 impl MetricsPage {

@@ -90,7 +90,7 @@ fn routes(
         .at("/readyz", move |_| match state.get() {
             BrokerState::Starting => HttpResponse::text(Status::ServiceUnavailable, "starting"),
             BrokerState::Running => HttpResponse::text(Status::Ok, "ready"),
-            BrokerState::ShuttingDown => {
+            BrokerState::PendingControlledShutdown | BrokerState::ShuttingDown => {
                 HttpResponse::text(Status::ServiceUnavailable, "shutting down")
             }
         })

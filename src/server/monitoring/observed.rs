@@ -11,14 +11,19 @@ use crate::common::lock::locked;
 use crate::common::metrics::Metrics;
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
+use crate::common::units::TimestampMs;
 use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::coordinator::group_metadata::GroupMetadata;
 use crate::coordinator::group_state::GroupState;
 use crate::image::topic_image::{PartitionRegistration, TopicImage};
 use crate::network::socket_server::SocketServer;
-use crate::replica::fetcher::replica_fetcher_manager::{FetcherMetrics, ReplicaFetcherManager};
+use crate::replica::fetcher::replica_fetcher_manager::{
+    FetcherMetrics, FetcherThreadStats, ReplicaFetcherManager,
+};
 use crate::replica::partition::Partition;
 use crate::replica::replica_manager::ReplicaManager;
+use crate::server::cluster::broker_lifecycle::LifecycleState;
+use crate::server::cluster::cluster_view::ClusterView;
 use crate::server::metadata::controller_event_manager::ControllerEventManager;
 use crate::server::metadata::metadata_cache::MetadataCache;
 use crate::server::monitoring::broker_state::{BrokerState, CurrentState};
@@ -36,6 +41,8 @@ pub struct ObservedParts {
     pub replica_manager: Arc<ReplicaManager>,
     /// `None` for a broker that is alone.
     pub fetchers: Option<Arc<ReplicaFetcherManager>>,
+    /// `None` for a broker that is alone.
+    pub cluster: Option<ClusterView>,
     pub group_coordinator: Arc<GroupCoordinator>,
     pub log_manager: Arc<LogManager>,
     pub quota_managers: Arc<QuotaManagers>,
@@ -62,6 +69,7 @@ struct Windows {
 /// What one look has shown.
 pub struct Observed<'a> {
     pub parts: &'a ObservedParts,
+    pub now: TimestampMs,
     pub state: BrokerState,
     /// Those of topics that clients can see, by topic and number.
     pub partitions: Vec<ObservedPartition>,
@@ -75,6 +83,7 @@ pub struct Observed<'a> {
     pub offline_replicas: usize,
     /// Of the threads that copy from other brokers.
     pub fetchers: FetcherMetrics,
+    pub fetcher_threads: Vec<FetcherThreadStats>,
     /// How many records each partition that is copied is behind, by topic and number.
     pub lags: Vec<(TopicAndPartition, i64)>,
     /// All log directories, in the order of the settings.
@@ -99,9 +108,13 @@ pub struct ObservedPartition {
     pub log_start_offset: i64,
     pub log_end_offset: i64,
     pub segments: usize,
+    /// Producers whose sequence numbers it knows.
+    pub producer_ids: usize,
     pub is_led: bool,
     /// It is led here, and not all of its replicas are in sync.
     pub is_under_replicated: bool,
+    /// It is led here, and its replicas are being moved.
+    pub is_reassigning: bool,
     /// How the number of its replicas in sync compares with `min.insync.replicas`; `None` if others lead it.
     pub compared_with_min_isr: Option<Ordering>,
 }
@@ -160,7 +173,8 @@ impl Observer {
         let (memory_depleted, memory_depleted_ns) = self.depletion();
         Observed {
             parts,
-            state: self.state.get(),
+            now: self.time.milliseconds(),
+            state: self.current_state(),
             offline_replicas: hosted.iter().filter(|it| !is_online(it)).count()
                 + parts.replica_manager.local_logs().offline_count(),
             partitions: hosted.iter().map(|it| ObservedPartition::of(it)).collect(),
@@ -168,6 +182,11 @@ impl Observer {
             topic_count: visible.len(),
             offline_partitions: visible.iter().map(|(name, it)| self.offline_of(name, it)).sum(),
             fetchers: parts.fetchers.as_ref().map(|it| it.metrics()).unwrap_or_default(),
+            fetcher_threads: parts
+                .fetchers
+                .as_ref()
+                .map(|it| it.thread_stats())
+                .unwrap_or_default(),
             lags: parts.lags(),
             log_dirs: parts.log_manager.log_dir_statuses(),
             groups: GroupCounts::of(&parts.group_coordinator),
@@ -176,6 +195,17 @@ impl Observer {
             memory_depleted,
             memory_depleted_ns,
             process: ProcessStats::read(),
+        }
+    }
+
+    /// In a cluster a stop begins with a wait for the controller.
+    fn current_state(&self) -> BrokerState {
+        let lifecycle = self.parts.cluster.as_ref().map(ClusterView::lifecycle_state);
+        match lifecycle {
+            Some(LifecycleState::PendingControlledShutdown) => {
+                BrokerState::PendingControlledShutdown
+            }
+            _ => self.state.get(),
         }
     }
 
@@ -236,7 +266,10 @@ impl ObservedPartition {
             log_start_offset: log.log_start_offset().0,
             log_end_offset: log.log_end_offset().0,
             segments: log.segment_count(),
+            // A log that has failed shows elsewhere.
+            producer_ids: log.producer_id_count().unwrap_or(0),
             is_led,
+            is_reassigning: is_led && state.is_reassigning(),
             compared_with_min_isr: is_led
                 .then(|| state.compare_with_min_isr(log.config().min_in_sync_replicas)),
             is_under_replicated: is_led && state.is_under_replicated(),

@@ -1,7 +1,5 @@
-//! The metrics of topics, partitions and groups: those of `kafka.log`, `kafka.cluster` and
-//! `kafka.coordinator`, and of their managers.
-
-use std::cmp::Ordering;
+//! The metrics of topics, partitions and groups: those of `kafka.log` and `kafka.coordinator`, and of their
+//! managers.
 
 use crate::coordinator::group_memory::GroupMemory;
 use crate::coordinator::group_state::GroupState;
@@ -20,7 +18,7 @@ families! {
     Counter "kafka_server_brokertopicmetrics_bytesin_total" ["topic"] in "bytes",
         "kafka.server:type=BrokerTopicMetrics,name=BytesInPerSec,topic=*",
         |it, out| put_topics(it, out, |topic| topic.bytes_in);
-    /// Bytes of messages in responses to fetches.
+    /// Bytes of messages in responses to the fetches of consumers.
     Counter "kafka_server_brokertopicmetrics_bytesout_total" ["topic"] in "bytes",
         "kafka.server:type=BrokerTopicMetrics,name=BytesOutPerSec,topic=*",
         |it, out| put_topics(it, out, |topic| topic.bytes_out);
@@ -48,54 +46,10 @@ families! {
     Gauge "kafka_server_replicamanager_leadercount" [] in "partitions",
         "kafka.server:type=ReplicaManager,name=LeaderCount",
         |it, out| out.put(&[], it.partitions.iter().filter(|it| it.is_led).count());
-    /// Partitions that it leads with a replica that is not in sync: none, if it is alone.
-    Gauge "kafka_server_replicamanager_underreplicatedpartitions" [] in "partitions",
-        "kafka.server:type=ReplicaManager,name=UnderReplicatedPartitions",
-        |it, out| out.put(&[], it.partitions.iter().filter(|it| it.is_under_replicated).count());
-    /// Partitions that it leads with fewer replicas in sync than `min.insync.replicas` asks for: what is
-    /// produced there with acks=all is refused.
-    Gauge "kafka_server_replicamanager_underminisrpartitioncount" [] in "partitions",
-        "kafka.server:type=ReplicaManager,name=UnderMinIsrPartitionCount",
-        |it, out| out.put(&[], it.count_with_min_isr(Ordering::Less));
-    /// Partitions that it leads with just as many replicas in sync as `min.insync.replicas` asks for: all,
-    /// if it is alone.
-    Gauge "kafka_server_replicamanager_atminisrpartitioncount" [] in "partitions",
-        "kafka.server:type=ReplicaManager,name=AtMinIsrPartitionCount",
-        |it, out| out.put(&[], it.count_with_min_isr(Ordering::Equal));
-    /// Replicas that came into sync again.
-    Counter "kafka_server_replicamanager_isrexpands_total" [] in "changes",
-        "kafka.server:type=ReplicaManager,name=IsrExpandsPerSec",
-        |it, out| out.put(&[], it.parts.metrics.isr_expands.value());
-    /// Changes that took replicas out of sync.
-    Counter "kafka_server_replicamanager_isrshrinks_total" [] in "changes",
-        "kafka.server:type=ReplicaManager,name=IsrShrinksPerSec",
-        |it, out| out.put(&[], it.parts.metrics.isr_shrinks.value());
-    /// Changes of these two kinds that the controller refused, or that were over before its answer.
-    Counter "kafka_server_replicamanager_failedisrupdates_total" [] in "changes",
-        "kafka.server:type=ReplicaManager,name=FailedIsrUpdatesPerSec",
-        |it, out| out.put(&[], it.parts.metrics.failed_isr_updates.value());
-    /// The most records that a partition of this broker is behind its leader in another one.
-    Gauge "kafka_server_replicafetchermanager_maxlag" [] in "records",
-        "kafka.server:type=ReplicaFetcherManager,name=MaxLag,clientId=Replica",
-        |it, out| out.put(&[], it.fetchers.max_lag);
-    /// Requests per second of the thread that asks its leader least often.
-    Gauge "kafka_server_replicafetchermanager_minfetchrate" [] in "requests per second",
-        "kafka.server:type=ReplicaFetcherManager,name=MinFetchRate,clientId=Replica",
-        |it, out| out.put(&[], it.fetchers.min_fetch_rate);
-    /// Threads that copied from a leader and have ended by a fault of this broker.
-    Gauge "kafka_server_replicafetchermanager_deadthreadcount" [] in "threads",
-        "kafka.server:type=ReplicaFetcherManager,name=DeadThreadCount,clientId=Replica",
-        |it, out| out.put(&[], it.fetchers.dead_thread_count);
-    /// Partitions that are copied no more until the cluster changes them; the log says why.
-    Gauge "kafka_server_replicafetchermanager_failedpartitionscount" [] in "partitions",
-        "kafka.server:type=ReplicaFetcherManager,name=FailedPartitionsCount,clientId=Replica",
-        |it, out| out.put(&[], it.fetchers.failed_partitions_count);
-    /// Records that the leader had more at its last answer.
-    Gauge "kafka_server_fetcherlagmetrics_consumerlag" ["topic", "partition"] in "records",
-        "kafka.server:type=FetcherLagMetrics,name=ConsumerLag,clientId=*,topic=*,partition=*",
-        |it, out| for (key, lag) in &it.lags {
-            out.put(&[&key.topic, &key.partition.to_string()], *lag);
-        };
+    /// Producers with an id of whose sequence numbers the logs know, added up over the partitions.
+    Gauge "kafka_server_replicamanager_produceridcount" [] in "producers",
+        "kafka.server:type=ReplicaManager,name=ProducerIdCount",
+        |it, out| out.put(&[], it.partitions.iter().map(|it| it.producer_ids).sum::<usize>());
     /// Partitions of this broker that clients know of and nobody leads: that of a disk that has failed, say.
     Gauge "kafka_controller_kafkacontroller_offlinepartitionscount" [] in "partitions",
         "kafka.controller:type=KafkaController,name=OfflinePartitionsCount",
@@ -157,9 +111,12 @@ families! {
         "kafka.server:type=FetchSessionCache,name=IncrementalFetchSessionEvictionsPerSec",
         |it, out| out.put(&[], it.parts.metrics.incremental_fetch_session_evictions.value());
     /// Fetches that were answered because their time ran out.
-    Counter "kafka_server_delayedfetchmetrics_expires_total" [] in "requests",
-        "kafka.server:type=DelayedFetchMetrics,name=ExpiresPerSec,fetcherType=consumer",
-        |it, out| out.put(&[], it.parts.metrics.delayed_fetch_expires.value());
+    Counter "kafka_server_delayedfetchmetrics_expires_total" ["fetchertype"] in "requests",
+        "kafka.server:type=DelayedFetchMetrics,name=ExpiresPerSec,fetcherType=*",
+        |it, out| {
+            out.put(&["consumer"], it.parts.metrics.delayed_fetch_expires.value());
+            out.put(&["follower"], it.parts.metrics.delayed_follower_fetch_expires.value());
+        };
     /// Produces that were.
     Counter "kafka_server_delayedproducemetrics_expires_total" [] in "requests",
         "kafka.server:type=DelayedProduceMetrics,name=ExpiresPerSec",

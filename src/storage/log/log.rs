@@ -546,6 +546,14 @@ impl Log {
         Ok(self.lock()?.producers().producer(producer_id).cloned())
     }
 
+    /// Port of `producerIdCount`.
+    ///
+    /// # Errors
+    /// `KAFKA_STORAGE_ERROR` if a change of the log failed halfway.
+    pub fn producer_id_count(&self) -> Result<usize, KafkaError> {
+        Ok(self.lock()?.producers().count())
+    }
+
     /// The highest id of a producer that the log knows.
     ///
     /// # Errors

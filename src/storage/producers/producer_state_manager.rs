@@ -141,6 +141,11 @@ impl ProducerStateManager {
         self.producers.get(&producer_id)
     }
 
+    /// How many producers are known.
+    pub fn count(&self) -> usize {
+        self.producers.len()
+    }
+
     pub fn highest_producer_id(&self) -> Option<i64> {
         self.producers.keys().copied().max()
     }

@@ -42,7 +42,7 @@ fn every_metric_of_the_dashboard_is_on_the_page_of_a_broker_at_work() {
     }
 }
 
-fn names_in(query: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn names_in(query: &str) -> impl Iterator<Item = &str> {
     let words = query.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
     words.filter(|word| BEGINNINGS.iter().any(|it| word.starts_with(it)))
 }

@@ -51,6 +51,14 @@ fn a_connection_and_its_log_show_as_they_are() {
     );
 }
 
+#[test]
+fn a_broker_that_is_alone_says_nothing_of_a_cluster() {
+    let broker = Broker::start(&[HTTP_LISTENER]);
+    broker.connect_with_topic("post");
+    let data = wait_for_data(&broker, &[r#""name":"post-0""#]);
+    assert!(!data.contains(r#""cluster""#), "{data}");
+}
+
 /// Kept as it came, for JSON; that the page shows it as text is for its browser test.
 #[test]
 fn what_a_client_calls_itself_is_escaped() {

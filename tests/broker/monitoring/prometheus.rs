@@ -1,5 +1,6 @@
 //! A real Prometheus, and its own judge of metrics, where they are installed.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,12 +12,31 @@ use support::json::Json;
 use support::temp::TempDir;
 use support::wait::wait_for;
 
-use crate::monitoring::dashboard::queries;
+use transferto::server::monitoring::metrics_page::all_families;
+
+use crate::monitoring::dashboard::{names_in, queries};
 use crate::monitoring::pages::{BusyBroker, http_addr};
 
 /// The configuration that an operator begins with.
 const CONFIGURATION: &str = "docs/deploy/prometheus.yml";
 const RATE_INTERVAL: &str = "10s";
+const RULES: &str = "docs/deploy/prometheus-rules.yml";
+
+/// Each alert, a metric that brings it, the value that is too much, and for how many minutes it has to be.
+const ALERTS: [(&str, &str, u32, u32); 9] = [
+    ("PartitionsOffline", "kafka_controller_kafkacontroller_offlinepartitionscount", 1, 0),
+    ("PartitionsUnderMinIsr", "kafka_server_replicamanager_underminisrpartitioncount", 1, 0),
+    ("LogDirectoryOffline", "kafka_log_logmanager_offlinelogdirectorycount", 1, 0),
+    ("PartitionsUnderReplicated", "kafka_server_replicamanager_underreplicatedpartitions", 1, 5),
+    ("ReplicationGivenUp", "kafka_server_replicafetchermanager_failedpartitionscount", 1, 0),
+    ("ReplicationGivenUp", "kafka_server_replicafetchermanager_deadthreadcount", 1, 0),
+    ("ReplicationLag", "kafka_server_replicafetchermanager_maxlag", 10_001, 5),
+    ("MetadataStale", LAST_APPLIED_LAG, 10_001, 1),
+    ("BrokerDown", r#"up{job="transferto"}"#, 0, 1),
+];
+const LAST_APPLIED_LAG: &str = "kafka_server_broker_metadata_metrics_last_applied_record_lag_ms";
+/// From which minute on the metrics of the scene are bad.
+const BAD_FROM: u32 = 10;
 
 /// Says so if the program is not there: then the test has shown nothing.
 fn is_installed(program: &str) -> bool {
@@ -60,6 +80,53 @@ fn every_query_of_the_dashboard_returns_data_from_a_real_prometheus() {
             busy.produce_and_fetch();
             prometheus.has_data(&query).then_some(())
         });
+    }
+}
+
+#[test]
+fn each_alert_comes_when_it_should_and_not_before() {
+    if !is_installed("promtool") {
+        return;
+    }
+    let rules = fs::read_to_string(RULES).unwrap();
+    let named = rules.matches("- alert: ").count();
+    let tested: BTreeSet<_> = ALERTS.iter().map(|it| it.0).collect();
+    assert_eq!(tested.len(), named, "an alert that has no scene");
+    let dir = TempDir::new();
+    let scene = dir.join("scene.yml");
+    fs::write(&scene, scene_of_alerts(&fs::canonicalize(RULES).unwrap().to_string_lossy()))
+        .unwrap();
+    for arguments in [["check", "rules", RULES], ["test", "rules", scene.to_str().unwrap()]] {
+        let output = Command::new("promtool").args(arguments).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+    }
+}
+
+/// For each alert a broker of which one metric goes bad.
+fn scene_of_alerts(rules: &str) -> String {
+    let test = |(alert, metric, bad, minutes): &(&str, &str, u32, u32)| {
+        let good = u32::from(*bad == 0);
+        let values = format!("{good}x{} {bad}x20", BAD_FROM - 1);
+        let firing = format!("count(ALERTS{{alertname='{alert}',alertstate='firing'}})");
+        let (first, last) = (BAD_FROM + minutes, (BAD_FROM + minutes).saturating_sub(1));
+        format!(
+            "- interval: 1m\n  input_series: [{{series: '{metric}', values: '{values}'}}]\n  promql_expr_test:\n  \
+             - {{expr: \"{firing}\", eval_time: {last}m, exp_samples: []}}\n  \
+             - {{expr: \"{firing}\", eval_time: {first}m, exp_samples: [{{labels: '{{}}', value: 1}}]}}\n"
+        )
+    };
+    let tests: String = ALERTS.iter().map(test).collect();
+    format!("rule_files: ['{rules}']\nevaluation_interval: 1m\ntests:\n{tests}")
+}
+
+#[test]
+fn what_an_alert_asks_for_is_a_metric_of_the_table() {
+    let rules = fs::read_to_string(RULES).unwrap();
+    for line in rules.lines().filter_map(|it| it.trim().strip_prefix("expr: ")) {
+        for name in names_in(line) {
+            assert!(all_families().any(|it| it.name == name), "there is no {name}");
+        }
     }
 }
 
