@@ -96,6 +96,15 @@ impl NodeToControllerChannelManager {
     }
 }
 
+/// A start that fails halfway leaves no thread, and with it nothing that the thread looks up controllers by: the
+/// observer of the metadata log ends with its last channel.
+impl Drop for NodeToControllerChannelManager {
+    fn drop(&mut self) {
+        self.queue.close();
+        self.connector.interrupt();
+    }
+}
+
 impl ControllerChannel for NodeToControllerChannelManager {
     fn send(&self, request: ControllerRequest, callback: ControllerCallback) {
         let deadline_ms = self.time.hi_res_clock_ms().saturating_add(request.timeout_ms);
@@ -104,5 +113,44 @@ impl ControllerChannel for NodeToControllerChannelManager {
 
     fn controller_api_versions(&self) -> Option<Arc<NodeApiVersions>> {
         locked(&self.api_versions).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use support::wait::wait_until;
+
+    use super::*;
+    use crate::common::mock_time::MockTime;
+    use crate::raft::quorum::ControllerNode;
+    use crate::server::cluster::node_connection::NodeConnection;
+
+    struct Nobody;
+
+    impl ControllerNodeProvider for Nobody {
+        fn active_controller(&self) -> Option<ControllerNode> {
+            None
+        }
+    }
+
+    impl NodeConnector for Nobody {
+        fn connect(&self, _: &ControllerNode, _: Duration) -> io::Result<Box<dyn NodeConnection>> {
+            Err(io::ErrorKind::ConnectionRefused.into())
+        }
+
+        fn interrupt(&self) {}
+    }
+
+    #[test]
+    fn a_channel_that_nobody_has_any_more_lets_go_of_the_observer() {
+        let controllers = Arc::new(Nobody);
+        let observer = Arc::downgrade(&controllers);
+        let config = ChannelConfig { channel_name: "test", broker_id: 1, socket_timeout_ms: 1_000 };
+        let time = Arc::new(MockTime::new());
+        let channel =
+            NodeToControllerChannelManager::start(&config, controllers, Arc::new(Nobody), time);
+        assert!(observer.upgrade().is_some());
+        drop(channel.unwrap());
+        wait_until("the end of its thread", || observer.upgrade().is_none());
     }
 }
