@@ -171,6 +171,10 @@ api_keys! {
     /// Returns the end offset of a leader epoch.
     /// The consumers of Java and franz-go, before they resume from a committed offset.
     OffsetForLeaderEpoch    = 23, versions 0..=4,  flexible from 4,  advertised 0..=4;
+    /// Ends transactions whose records have come here with a copy of another broker's log.
+    /// The transaction coordinators of Kafka's brokers in a mixed cluster, which never finish a transaction
+    /// that a broker without this API has a part in.
+    WriteTxnMarkers         = 27, versions 1..=1,  flexible from 1,  advertised 1..=1;
     /// Lists access rules.
     /// Admins.
     DescribeAcls            = 29, versions 0..=3,  flexible from 2,  advertised 0..=3;

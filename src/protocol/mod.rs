@@ -51,6 +51,7 @@ pub mod describe_log_dirs;
 pub mod create_partitions;
 pub mod delete_groups;
 pub mod incremental_alter_configs;
+pub mod write_txn_markers;
 pub mod offset_delete;
 pub mod describe_client_quotas;
 pub mod alter_client_quotas;

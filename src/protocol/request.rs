@@ -260,6 +260,7 @@ bodies! {
     OffsetForLeaderEpoch:    offset_for_leader_epoch::{
         OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
     };
+    WriteTxnMarkers:         write_txn_markers::{WriteTxnMarkersRequest, WriteTxnMarkersResponse};
     DescribeAcls:            describe_acls::{DescribeAclsRequest, DescribeAclsResponse};
     CreateAcls:              create_acls::{CreateAclsRequest, CreateAclsResponse};
     DeleteAcls:              delete_acls::{DeleteAclsRequest, DeleteAclsResponse};

@@ -21,6 +21,7 @@ use crate::common::text::counted;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset};
 use crate::config::log_config::LogConfig;
+use crate::message::end_transaction_marker::EndTransactionMarker;
 use crate::message::message_set::MessageSet;
 use crate::message::record_batch::MAGIC_VALUE_V2;
 use crate::replica::partition::Partition;
@@ -65,6 +66,9 @@ pub struct ReadMode {
     pub fetch_only_from_leader: bool,
     /// Only below the high watermark.
     pub fetch_only_committed: bool,
+    /// Only what no transaction was aborted of: Kafka's `FetchIsolation.TXN_COMMITTED`. No such index is kept, so
+    /// records of transactions are refused.
+    pub refuses_transactions: bool,
     /// The broker that reads, if it is one: only replicas of a partition may read it beyond its high watermark.
     pub follower: Option<i32>,
     /// The most bytes over all partitions (`max_bytes` of Fetch v3).
@@ -361,6 +365,9 @@ impl LocalLogs {
             let nothing = replica.log.read_nothing(fetch.offset);
             return Ok(read(FetchDataInfo { fetch_offset_metadata, ..nothing }, None, log_config));
         }
+        if mode.refuses_transactions {
+            replica.log.check_no_transactions(fetch.offset, &fetched_data.message_set, patience)?;
+        }
         fetched_data.message_set.check_resident(patience)?;
         Ok(read(fetched_data, None, log_config))
     }
@@ -415,6 +422,29 @@ impl LocalLogs {
             results.push((key.clone(), result));
         }
         (results, high_watermark_moved)
+    }
+
+    /// Ends the transaction of a producer in each of these partitions. Returns as
+    /// [`append_to_local_log`](Self::append_to_local_log).
+    pub fn append_markers(
+        &self,
+        marker: &EndTransactionMarker,
+        keys: &[TopicAndPartition],
+    ) -> (Vec<(TopicAndPartition, LogAppendResult)>, Vec<TopicAndPartition>) {
+        let mut high_watermark_moved = Vec::new();
+        let results = keys.iter().map(|key| {
+            let partition = self.get_partition_or_error(key);
+            let appended = partition.and_then(|it| it.append_marker_to_leader(marker));
+            let result = appended.map(|(info, moved)| {
+                high_watermark_moved.extend(moved.then(|| key.clone()));
+                info
+            });
+            if let Err(error) = &result {
+                log_failure("Log.appendMarker", key, error);
+            }
+            (key.clone(), result)
+        });
+        (results.collect(), high_watermark_moved)
     }
 
     /// Port of `shouldLeaderThrottle`: whether a follower has to wait with what it lacks of a partition. One in sync

@@ -14,6 +14,7 @@ use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset};
 use crate::image::leader_recovery_state::LeaderRecoveryState;
 use crate::image::topic_image::NO_LEADER;
+use crate::message::end_transaction_marker::EndTransactionMarker;
 use crate::replica::isr_state::{IsrState, Refused};
 use crate::replica::leadership::{LeaderStart, Leadership};
 use crate::replica::partition_context::PartitionContext;
@@ -22,6 +23,7 @@ use crate::replica::remote_replica::{FollowerFetch, RemoteReplica};
 use crate::replica::replica::Replica;
 use crate::replica::replication_engine::{AlterPartition, AlteredPartition};
 use crate::storage::epochs::epoch_entry::EpochEndOffset;
+use crate::storage::log::log::Log;
 use crate::storage::log::log_append::LogAppendInfo;
 
 /// Acknowledge when all in-sync replicas have the messages.
@@ -279,6 +281,28 @@ impl Partition {
         records: &mut [u8],
         required_acks: i16,
     ) -> Result<(LogAppendInfo, bool), KafkaError> {
+        self.append_as_leader(leader_epoch, required_acks, |log, epoch| log.append(records, epoch))
+    }
+
+    /// Ends a transaction, with as many replicas as acks -1 asks for: see
+    /// [`Log::append_marker`](crate::storage::log::log::Log::append_marker).
+    ///
+    /// # Errors
+    /// Its errors; `NOT_LEADER_OR_FOLLOWER`; `NOT_ENOUGH_REPLICAS`.
+    pub fn append_marker_to_leader(
+        &self,
+        marker: &EndTransactionMarker,
+    ) -> Result<(LogAppendInfo, bool), KafkaError> {
+        let append = |log: &Log, epoch| log.append_marker(marker, epoch);
+        self.append_as_leader(LeaderEpoch::NONE, ACKS_ALL, append)
+    }
+
+    fn append_as_leader(
+        &self,
+        leader_epoch: LeaderEpoch,
+        required_acks: i16,
+        append: impl FnOnce(&Log, LeaderEpoch) -> Result<LogAppendInfo, KafkaError>,
+    ) -> Result<(LogAppendInfo, bool), KafkaError> {
         // Held to the end: whoever makes the broker a follower waits for the append, and none comes
         // after it.
         let leadership = read_locked(&self.leadership);
@@ -296,7 +320,7 @@ impl Partition {
             );
             return Err(KafkaError::api(Errors::NotEnoughReplicas, why));
         }
-        let info = replica.log.append(records, state.leader_epoch)?;
+        let info = append(&replica.log, state.leader_epoch)?;
         replica.traffic.appended(&info);
         let now_ms = self.context.time.hi_res_clock_ms();
         let high_watermark_moved = self.maybe_increment_leader_high_watermark(&leadership, now_ms);

@@ -19,6 +19,7 @@ use crate::common::text::counted;
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset, TimestampMs};
+use crate::message::end_transaction_marker::EndTransactionMarker;
 use crate::purgatory::purgatory_snapshot::PurgatorySnapshot;
 use crate::replica::delayed_fetch::{
     DelayedFetch, FetchCallback, FetchMetadata, FetchPartitionStatus,
@@ -78,6 +79,8 @@ pub struct FetchParams {
     pub hard_max_bytes_limit: bool,
     /// The newest magic that the client can read. Anything newer is converted for it.
     pub newest_readable_magic: u8,
+    /// Whether a consumer wants nothing of transactions that were aborted, or are open.
+    pub is_read_committed: bool,
 }
 
 /// In words, for the trace.
@@ -105,6 +108,7 @@ impl FetchParams {
         ReadMode {
             fetch_only_from_leader: self.replica_id != DEBUGGING_CONSUMER_ID,
             fetch_only_committed: !is_from_follower,
+            refuses_transactions: self.is_read_committed && !is_from_follower,
             follower: is_from_follower.then_some(self.replica_id),
             max_bytes: self.max_bytes,
             hard_max_bytes_limit: self.hard_max_bytes_limit,
@@ -472,7 +476,7 @@ impl ReplicaManager {
         buffer: &mut [u8],
         response_callback: ProduceCallback,
     ) {
-        let AppendParams { timeout_ms, required_acks, leader_epoch } = params;
+        let AppendParams { required_acks, leader_epoch, .. } = params;
         let _step =
             step!("ReplicaManager.appendMessages", "{}", counted(entries.len(), "partition"));
         if !matches!(required_acks, -1..=1) {
@@ -488,6 +492,31 @@ impl ReplicaManager {
         }
         let (results, high_watermark_moved) =
             self.local_logs.append_to_local_log(entries, buffer, required_acks, leader_epoch);
+        self.answer_appended(params, results, &high_watermark_moved, response_callback);
+    }
+
+    /// Ends the transaction of a producer in each of these partitions, and calls back as for acks -1.
+    pub fn append_markers(
+        &self,
+        timeout_ms: i64,
+        marker: &EndTransactionMarker,
+        keys: &[TopicAndPartition],
+        response_callback: ProduceCallback,
+    ) {
+        let (results, high_watermark_moved) = self.local_logs.append_markers(marker, keys);
+        let (required_acks, leader_epoch) = (ACKS_ALL, LeaderEpoch::NONE);
+        let params = AppendParams { timeout_ms, required_acks, leader_epoch };
+        self.answer_appended(params, results, &high_watermark_moved, response_callback);
+    }
+
+    /// Calls back with what became of an append, as soon as the replicas have it that its acks ask for.
+    fn answer_appended(
+        &self,
+        AppendParams { timeout_ms, required_acks, .. }: AppendParams,
+        results: Vec<(TopicAndPartition, LogAppendResult)>,
+        high_watermark_moved: &[TopicAndPartition],
+        response_callback: ProduceCallback,
+    ) {
         let appended: Vec<_> = results
             .iter()
             .filter(|(_, result)| result.is_ok())
@@ -516,7 +545,7 @@ impl ReplicaManager {
         }
         // The producer has its answer before others are served: completing a fetch reads its logs
         // on this thread.
-        self.complete_delayed_requests(&appended, &high_watermark_moved);
+        self.complete_delayed_requests(&appended, high_watermark_moved);
     }
 
     /// The producer's answer, and the offset that a produce with acks -1 waits for.

@@ -30,6 +30,7 @@ use crate::server::apis::produce::ProduceApis;
 use crate::server::apis::quotas::QuotaApis;
 use crate::server::apis::scram_credentials::ScramApis;
 use crate::server::apis::topics::TopicApis;
+use crate::server::apis::txn_markers::TxnMarkerApis;
 use crate::server::reply::reply::Reply;
 use crate::transport::network_receive::Frame;
 
@@ -41,6 +42,7 @@ pub struct KafkaApis {
     controller_requests: ControllerRequests,
     produce: ProduceApis,
     fetch: FetchApis,
+    txn_markers: TxnMarkerApis,
     list_offsets: ListOffsetsApis,
     leader_epochs: LeaderEpochApis,
     metadata: Arc<MetadataApis>,
@@ -68,6 +70,7 @@ impl KafkaApis {
             controller_requests: ControllerRequests::new(parts),
             produce: ProduceApis::new(parts),
             fetch: FetchApis::new(parts),
+            txn_markers: TxnMarkerApis::new(parts),
             list_offsets: ListOffsetsApis::new(parts),
             leader_epochs: LeaderEpochApis::new(parts),
             metadata: Arc::new(MetadataApis::new(parts)),
@@ -125,6 +128,9 @@ impl KafkaApis {
             Body::InitProducerId(it) => self.produce.handle_init_producer_id_request(reply, &it),
             Body::OffsetForLeaderEpoch(it) => {
                 self.leader_epochs.handle_offset_for_leader_epoch_request(reply, &it)
+            }
+            Body::WriteTxnMarkers(it) => {
+                self.txn_markers.handle_write_txn_markers_request(reply, it);
             }
             Body::DescribeAcls(it) => self.acls.handle_describe_acls_request(reply, &it),
             Body::CreateAcls(it) => self.on_controllers_thread(reply, move |apis, reply| {

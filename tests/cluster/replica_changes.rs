@@ -172,6 +172,7 @@ impl Broker {
             max_bytes: 1_000,
             hard_max_bytes_limit: false,
             newest_readable_magic: 2,
+            is_read_committed: false,
         };
         let fetch_info = PartitionFetchInfo {
             topic_id: FOO,
@@ -466,6 +467,7 @@ fn a_debugging_consumer_reads_a_follower() {
         max_bytes: 1_000,
         hard_max_bytes_limit: false,
         newest_readable_magic: 2,
+        is_read_committed: false,
     };
     let fetch_info = PartitionFetchInfo {
         topic_id: FOO,

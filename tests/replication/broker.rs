@@ -275,6 +275,7 @@ fn consumer() -> FetchParams {
         max_bytes: i32::MAX,
         hard_max_bytes_limit: false,
         newest_readable_magic: 2,
+        is_read_committed: false,
     }
 }
 

@@ -6,6 +6,7 @@ mod fixture;
 mod log {
     mod log;
     mod log_epochs;
+    mod transactions;
     mod log_faults;
     mod log_recovery;
     mod missing_records;

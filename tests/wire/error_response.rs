@@ -87,6 +87,13 @@ fn every_partition_of_the_log_is_written() {
                 let found = (found.error_code, found.leader_epoch, found.end_offset);
                 assert_eq!(found, (CODE, -1, -1));
             }
+            ResponseBody::WriteTxnMarkers(it) => {
+                let topic = &it.markers[0].topics[0];
+                let found = topic.partitions.iter().map(|it| (it.partition_index, it.error_code));
+                let found: Vec<_> = found.collect();
+                assert_eq!((&*topic.name, found), ("test", vec![(3, CODE), (4, CODE)]));
+                assert_eq!(it.markers[0].producer_id, 0x0102);
+            }
             other => panic!("{other:?}"),
         }
     }

@@ -364,6 +364,7 @@ fn what_is_advertised_is_what_the_table_says() {
         (21, 0, 2), // DeleteRecords
         (22, 0, 4), // InitProducerId
         (23, 0, 4), // OffsetForLeaderEpoch
+        (27, 1, 1), // WriteTxnMarkers
         (29, 0, 3), // DescribeAcls
         (30, 0, 3), // CreateAcls
         (31, 0, 3), // DeleteAcls

@@ -42,6 +42,8 @@ const SESSIONS_MEMORY_SHARE: u64 = 64;
 const SESSIONS_BYTES_UNKNOWN: u64 = 32 << 20;
 /// What a partition takes in a session, with a name of its own.
 const CACHED_PARTITION_BYTES: u64 = 512;
+/// Kafka's `IsolationLevel.READ_COMMITTED`.
+const READ_COMMITTED: i8 = 1;
 /// Kafka's `MIN_INCREMENTAL_FETCH_SESSION_EVICTION_MS`.
 const SESSION_EVICTION_MS: i64 = 120_000;
 
@@ -352,6 +354,7 @@ fn fetch_params(request: &FetchRequest, version: i16, max_wait_ms: i64) -> Fetch
         max_bytes: request.max_bytes,
         hard_max_bytes_limit: has_hard_max_bytes_limit(version),
         newest_readable_magic: newest_readable_magic(version),
+        is_read_committed: request.isolation_level == READ_COMMITTED,
     }
     // ANCHOR_END: fetch_params
 }

@@ -8,6 +8,7 @@ pub mod produce;
 pub mod fetch_conversion;
 pub mod fetch;
 pub mod list_offsets;
+pub mod txn_markers;
 pub mod leader_epochs;
 pub mod group_metadata_topic;
 pub mod topic_view;

@@ -19,6 +19,7 @@ use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset, Position, TimestampMs};
 use crate::common::uuid::random_uuid;
 use crate::config::log_config::LogConfig;
+use crate::message::end_transaction_marker::EndTransactionMarker;
 use crate::message::log_validator::validate_messages_and_assign_offsets;
 use crate::message::record_batch::MAGIC_VALUE_V2;
 use crate::message::timestamp_type::TimestampType;
@@ -174,6 +175,35 @@ impl<'a> LockedLog<'a> {
         }
         self.append_validated(&info, &validated.bytes, now_ms)?;
         Ok(info)
+    }
+
+    /// See [`Log::append_marker`](crate::storage::log::log::Log::append_marker).
+    pub fn append_marker(
+        &mut self,
+        marker: &EndTransactionMarker,
+        leader_epoch: LeaderEpoch,
+    ) -> Result<LogAppendInfo, KafkaError> {
+        self.state.epochs.check_not_over(leader_epoch)?;
+        self.check_ends_a_transaction(marker)?;
+        let now_ms = self.context.time.milliseconds();
+        let batch = marker.batch(self.end_offset().0, leader_epoch.0, now_ms.0)?;
+        self.append_to_one_segment(&batch, leader_epoch)
+    }
+
+    fn check_ends_a_transaction(&self, marker: &EndTransactionMarker) -> Result<(), KafkaError> {
+        let EndTransactionMarker { producer_id, producer_epoch, .. } = *marker;
+        let log = &self.context.topic_and_partition;
+        let producer = self.state.producers.producer(producer_id);
+        let with_transaction = producer.filter(|it| it.current_txn_first_offset().is_some());
+        let Some(producer) = with_transaction else {
+            let why = format!("{log} has no open transaction of producer {producer_id}");
+            return Err(KafkaError::api(Errors::UnsupportedForMessageFormat, why));
+        };
+        if producer_epoch < producer.producer_epoch() {
+            let why = format!("producer {producer_id}: epoch {producer_epoch} is over in {log}");
+            return Err(KafkaError::api(Errors::InvalidProducerEpoch, why));
+        }
+        Ok(())
     }
 
     /// See [`Log::begin_leader_epoch`](crate::storage::log::log::Log::begin_leader_epoch).

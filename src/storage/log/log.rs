@@ -20,11 +20,13 @@ use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset, Position, TimestampMs};
 use crate::config::log_config::LogConfig;
+use crate::message::end_transaction_marker::EndTransactionMarker;
 use crate::storage::epochs::epoch_entry::EpochEndOffset;
 use crate::storage::epochs::leader_epoch_file_cache::LeaderEpochFileCache;
 use crate::storage::files::file_io::create_directories;
 use crate::storage::files::log_dir_failure_channel::LogDirStatus;
 use crate::storage::files::log_file_names::parse_topic_partition_name;
+use crate::storage::log::file_message_set::FileMessageSet;
 use crate::storage::log::locked_log::{LockedLog, LogContext, LogState};
 use crate::storage::log::log_append::LogAppendInfo;
 use crate::storage::log::log_epochs::LogEpochs;
@@ -34,6 +36,7 @@ use crate::storage::log::log_offset_metadata::{FetchDataInfo, LogOffsetMetadata}
 use crate::storage::log::log_segment::LogSegment;
 use crate::storage::log::log_segments::LogSegments;
 use crate::storage::log::log_snapshot::{LogSnapshot, SegmentSnapshot};
+use crate::storage::log::patience::Patience;
 use crate::storage::log::read_limit::ReadLimit;
 use crate::storage::log::truncation_keeper::TruncationKeeper;
 use crate::storage::producers::producer_state_entry::ProducerStateEntry;
@@ -57,6 +60,8 @@ pub struct Log {
     /// `i64::MAX` until a replica keeps it.
     high_watermark: AtomicI64,
     last_flush_ms: AtomicI64,
+    /// No record of a transaction stands at this offset or above.
+    transactions_end: Arc<AtomicI64>,
     epochs: Arc<LeaderEpochFileCache>,
     state: Mutex<LogState>,
     flushes: Flushes,
@@ -115,6 +120,9 @@ impl Log {
             log_dir: Arc::clone(&log_dir),
             scheduler: Arc::clone(&scheduler),
         };
+        // Not every batch was looked at.
+        let transactions_end = Arc::clone(producer_state.transactions_end());
+        transactions_end.fetch_max(readable.end().message_offset.0, Ordering::AcqRel);
         let epochs = Arc::clone(&log_epochs.cache);
         if epochs.is_stale() {
             log_epochs.flush_later();
@@ -131,6 +139,7 @@ impl Log {
             config: RwLock::new(Arc::new(config)),
             segments: readable,
             high_watermark: AtomicI64::new(Offset::MAX.0),
+            transactions_end,
             epochs,
             state: Mutex::new(LogState::new(segments, producer_state, log_epochs)),
             flushes: Flushes::default(),
@@ -202,6 +211,49 @@ impl Log {
         leader_epoch: LeaderEpoch,
     ) -> Result<LogAppendInfo, KafkaError> {
         self.change(|log| log.append(records, leader_epoch))
+    }
+
+    /// Port of `appendAsLeader` with `AppendOrigin.COORDINATOR`: ends a transaction whose records have come with
+    /// a copy of another leader's log.
+    ///
+    /// # Errors
+    /// `UNSUPPORTED_FOR_MESSAGE_FORMAT` if the producer has no transaction open here: its coordinator then knows that
+    /// there is nothing to end. `INVALID_PRODUCER_EPOCH` for an epoch that is over; otherwise as
+    /// [`append`](Self::append).
+    pub fn append_marker(
+        &self,
+        marker: &EndTransactionMarker,
+        leader_epoch: LeaderEpoch,
+    ) -> Result<LogAppendInfo, KafkaError> {
+        self.change(|log| log.append_marker(marker, leader_epoch))
+    }
+
+    /// Whether nothing in `set`, which was read from `offset` on, belongs to a transaction. Reads no header if no
+    /// record of one was appended at `offset` or above since the log was opened.
+    ///
+    /// # Errors
+    /// `UNSUPPORTED_FOR_MESSAGE_FORMAT` if there is a record of one: no index here says whether it was aborted.
+    /// `WouldBlock` without patience; whatever `pread(2)` reports.
+    pub fn check_no_transactions(
+        &self,
+        offset: Offset,
+        set: &FileMessageSet,
+        patience: Patience<'_>,
+    ) -> Result<(), KafkaError> {
+        if offset.0 >= self.transactions_end.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let Some(first) = set.first_transactional(patience)? else { return Ok(()) };
+        let log = self.topic_and_partition();
+        let why = format!(
+            "offset {first} of {log} belongs to a transaction, and this broker does not know of transactions which \
+             were aborted: read with isolation.level=read_uncommitted, or have a broker of Kafka lead {log}"
+        );
+        log!(
+            limited(LogKind::Failures, Level::Warn),
+            "a read of committed records is refused: {why}"
+        );
+        Err(KafkaError::api(Errors::UnsupportedForMessageFormat, why))
     }
 
     /// Port of `maybeAssignEpochStartOffset`: the leader of `epoch` appends from now on. Returns where

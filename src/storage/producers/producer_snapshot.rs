@@ -33,8 +33,9 @@ const COUNT_OFFSET: usize = 6;
 const ROWS_OFFSET: usize = 10;
 const ROW_SIZE: usize = 46;
 
-/// The epoch of a transaction coordinator, and the offset at which a transaction began: none.
+/// The epoch of a transaction coordinator, which is not kept here.
 const NO_COORDINATOR_EPOCH: i32 = -1;
+/// The offset at which a transaction began: none is open.
 const NO_TRANSACTION_OFFSET: i64 = -1;
 /// The last offset of a producer without a batch.
 const NO_OFFSET: Offset = Offset::NONE;
@@ -149,7 +150,9 @@ fn encode(producers: &Producers) -> Vec<u8> {
                 producer_epoch,
                 batch,
                 coordinator_epoch: NO_COORDINATOR_EPOCH,
-                current_txn_first_offset: NO_TRANSACTION_OFFSET,
+                current_txn_first_offset: entry
+                    .current_txn_first_offset()
+                    .map_or(NO_TRANSACTION_OFFSET, |it| it.0),
             };
             row.write(&mut bytes);
             count += 1;
@@ -164,7 +167,8 @@ fn encode(producers: &Producers) -> Vec<u8> {
 
 fn decode(bytes: &[u8]) -> Result<Producers, String> {
     let mut producers = Producers::new();
-    for Row { producer_id, producer_epoch, batch, .. } in rows_of(bytes)? {
+    for row in rows_of(bytes)? {
+        let Row { producer_id, producer_epoch, batch, current_txn_first_offset, .. } = row;
         let new = || ProducerStateEntry::new(producer_epoch, batch.timestamp_ms);
         let entry = producers.entry(producer_id).or_insert_with(new);
         if batch.last_offset >= Offset::FIRST && batch.last_sequence >= 0 && batch.offset_delta >= 0
@@ -172,6 +176,9 @@ fn decode(bytes: &[u8]) -> Result<Producers, String> {
             entry.add_batch(producer_epoch, batch);
         } else {
             entry.update_epoch(producer_epoch, batch.timestamp_ms);
+        }
+        if current_txn_first_offset >= 0 {
+            entry.note_transaction(Offset(current_txn_first_offset));
         }
     }
     Ok(producers)
@@ -250,6 +257,9 @@ mod tests {
         for (producer_id, batches) in [(0, 0), (1, 1), (2, 5), (i64::MAX, 9)] {
             let mut entry = ProducerStateEntry::new(4, TimestampMs(77));
             (0..batches).for_each(|number| entry.add_batch(4, batch(number)));
+            if producer_id == 2 {
+                entry.note_transaction(Offset(109));
+            }
             producers.insert(producer_id, entry);
         }
         assert_eq!(decode(&encode(&producers)).unwrap(), producers);

@@ -9,9 +9,9 @@ use byteorder::{BigEndian, ByteOrder};
 use crate::common::units::{Offset, TimestampMs};
 use crate::message::message_set::{MAGIC_OFFSET, OFFSET_OFFSET};
 use crate::message::record_batch::{
-    ATTRIBUTES_OFFSET, BASE_SEQUENCE_OFFSET, LAST_OFFSET_DELTA_OFFSET, MAGIC_VALUE_V2,
-    MAX_TIMESTAMP_OFFSET, PRODUCER_EPOCH_OFFSET, PRODUCER_ID_OFFSET, RECORD_BATCH_OVERHEAD,
-    TIMESTAMP_TYPE_MASK,
+    ATTRIBUTES_OFFSET, BASE_SEQUENCE_OFFSET, CONTROL_FLAG, LAST_OFFSET_DELTA_OFFSET,
+    MAGIC_VALUE_V2, MAX_TIMESTAMP_OFFSET, PRODUCER_EPOCH_OFFSET, PRODUCER_ID_OFFSET,
+    RECORD_BATCH_OVERHEAD, TIMESTAMP_TYPE_MASK, TRANSACTIONAL_FLAG,
 };
 
 /// How many batches are remembered of a producer: as many as it may have in flight.
@@ -33,6 +33,10 @@ pub struct ProducerBatch {
     pub offset_delta: i32,
     /// When the batch was appended, in milliseconds, if it bears that time.
     pub log_append_time_ms: Option<TimestampMs>,
+    /// Whether it belongs to a transaction, as records or as the marker of its end.
+    pub is_transactional: bool,
+    /// Whether it is a broker's marker.
+    pub is_control: bool,
 }
 
 impl ProducerBatch {
@@ -51,6 +55,8 @@ impl ProducerBatch {
             offset_delta: BigEndian::read_i32(&header[LAST_OFFSET_DELTA_OFFSET..]).max(0),
             log_append_time_ms: has_log_append_time
                 .then(|| TimestampMs(BigEndian::read_i64(&header[MAX_TIMESTAMP_OFFSET..]))),
+            is_transactional: attributes & TRANSACTIONAL_FLAG != 0,
+            is_control: attributes & CONTROL_FLAG != 0,
         })
     }
 
@@ -97,13 +103,36 @@ pub struct ProducerStateEntry {
     batches: [BatchMetadata; NUM_BATCHES_TO_RETAIN],
     /// How many of them are in use.
     length: usize,
+    current_txn_first_offset: Option<Offset>,
 }
 
 impl ProducerStateEntry {
     /// A producer without a known batch.
     pub fn new(producer_epoch: i16, last_timestamp_ms: TimestampMs) -> Self {
         let batches = [BatchMetadata::default(); NUM_BATCHES_TO_RETAIN];
-        Self { producer_epoch, last_timestamp_ms, batches, length: 0 }
+        Self {
+            producer_epoch,
+            last_timestamp_ms,
+            batches,
+            length: 0,
+            current_txn_first_offset: None,
+        }
+    }
+
+    /// Where its open transaction began, if it has one. Only a leader of Kafka's own takes records of
+    /// transactions in; here they come with a copy of its log.
+    pub fn current_txn_first_offset(&self) -> Option<Offset> {
+        self.current_txn_first_offset
+    }
+
+    /// The transaction goes on that began at `first_offset`, or earlier.
+    pub fn note_transaction(&mut self, first_offset: Offset) {
+        self.current_txn_first_offset.get_or_insert(first_offset);
+    }
+
+    /// The log has the marker of its end.
+    pub fn end_transaction(&mut self) {
+        self.current_txn_first_offset = None;
     }
 
     pub fn producer_epoch(&self) -> i16 {
@@ -152,10 +181,11 @@ impl ProducerStateEntry {
     }
 
     /// Takes notice of a batch without records of the producer's own. Batches of another epoch are
-    /// forgotten.
+    /// forgotten; a transaction stays open, since its marker may have the next epoch already.
     pub fn update_epoch(&mut self, producer_epoch: i16, timestamp_ms: TimestampMs) {
         if producer_epoch != self.producer_epoch {
-            *self = Self::new(producer_epoch, timestamp_ms);
+            let current_txn_first_offset = self.current_txn_first_offset;
+            *self = Self { current_txn_first_offset, ..Self::new(producer_epoch, timestamp_ms) };
         }
         self.last_timestamp_ms = timestamp_ms;
     }
@@ -186,6 +216,8 @@ mod tests {
             first_offset: Offset(first_offset),
             offset_delta: count - 1,
             log_append_time_ms: None,
+            is_transactional: false,
+            is_control: false,
         }
     }
 
@@ -279,5 +311,6 @@ mod tests {
         assert_eq!((batch.first_sequence, batch.offset_delta), (NO_SEQUENCE, 0));
         assert_eq!((batch.last_sequence(), batch.last_offset()), (NO_SEQUENCE, Offset::NONE));
         assert_eq!(batch.log_append_time_ms, Some(TimestampMs::NONE));
+        assert!(batch.is_transactional && batch.is_control);
     }
 }

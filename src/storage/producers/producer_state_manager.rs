@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 use std::collections::hash_map::Entry;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use log::{debug, warn};
 
@@ -34,6 +36,8 @@ pub struct ProducerStateManager {
     end_offset: Offset,
     /// The offsets of the snapshots in the directory: the state below each.
     snapshots: BTreeSet<Offset>,
+    /// No record of a transaction stands at this offset or above. Readers look at it without the log's lock.
+    transactions_end: Arc<AtomicI64>,
 }
 
 impl ProducerStateManager {
@@ -45,7 +49,13 @@ impl ProducerStateManager {
             producers: Producers::new(),
             end_offset: Offset::FIRST,
             snapshots,
+            transactions_end: Arc::default(),
         }
+    }
+
+    /// No record of a transaction stands at this offset or above. Says nothing of what a snapshot stands for.
+    pub fn transactions_end(&self) -> &Arc<AtomicI64> {
+        &self.transactions_end
     }
 
     /// Whether a producer may append `batch` now. Costs the same however much was appended before.
@@ -100,6 +110,14 @@ impl ProducerStateManager {
                 place.insert(ProducerStateEntry::new(producer_epoch, timestamp_ms))
             }
         };
+        match (batch.is_transactional, batch.is_control) {
+            (true, true) => entry.end_transaction(),
+            (true, false) => {
+                entry.note_transaction(batch.first_offset);
+                self.transactions_end.fetch_max(batch.last_offset().next().0, Ordering::AcqRel);
+            }
+            (false, _) => (),
+        }
         if batch.first_sequence < 0 {
             entry.update_epoch(producer_epoch, timestamp_ms);
             return;
@@ -127,11 +145,14 @@ impl ProducerStateManager {
         self.producers.keys().copied().max()
     }
 
-    /// Forgets the producers that have not appended for `expiration_ms`. Returns how many.
+    /// Forgets the producers that have not appended for `expiration_ms`, unless they have a transaction open.
+    /// Returns how many.
     pub fn remove_expired(&mut self, now_ms: TimestampMs, expiration_ms: i64) -> usize {
         let before = self.producers.len();
-        let is_alive =
-            |entry: &ProducerStateEntry| now_ms.ms_since(entry.last_timestamp_ms()) < expiration_ms;
+        let is_alive = |entry: &ProducerStateEntry| {
+            entry.current_txn_first_offset().is_some()
+                || now_ms.ms_since(entry.last_timestamp_ms()) < expiration_ms
+        };
         self.producers.retain(|_, entry| is_alive(entry));
         before - self.producers.len()
     }
@@ -216,7 +237,7 @@ mod tests {
     /// A state without a directory, which is what the tests below need.
     fn empty() -> ProducerStateManager {
         let (producers, snapshots) = (Producers::new(), BTreeSet::new());
-        ProducerStateManager { dir: PathBuf::new(), producers, end_offset: Offset(0), snapshots }
+        ProducerStateManager { producers, ..ProducerStateManager::new(&PathBuf::new(), snapshots) }
     }
 
     fn batch(producer_epoch: i16, first_sequence: i32, first_offset: i64) -> ProducerBatch {
@@ -227,6 +248,8 @@ mod tests {
             first_offset: Offset(first_offset),
             offset_delta: 9,
             log_append_time_ms: None,
+            is_transactional: false,
+            is_control: false,
         }
     }
 

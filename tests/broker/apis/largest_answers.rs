@@ -61,6 +61,9 @@ use transferto::protocol::offset_for_leader_epoch::{
 use transferto::protocol::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use transferto::protocol::request::{RequestBody, ResponseBody, request_bytes};
 use transferto::protocol::sync_group::{SyncGroupRequest, SyncGroupRequestAssignment};
+use transferto::protocol::write_txn_markers::{
+    WritableTxnMarker, WritableTxnMarkerTopic, WriteTxnMarkersRequest,
+};
 
 /// A topic of many partitions, and a group that has committed an offset of it with a long text.
 const TOPIC: &str = "wide";
@@ -271,6 +274,12 @@ fn naming(api: ApiKeys, times: usize) -> RequestBody {
             let topics = vec![OffsetForLeaderTopic { topic: TOPIC.to_string(), partitions }];
             let request = OffsetForLeaderEpochRequest { topics, ..Default::default() };
             RequestBody::OffsetForLeaderEpoch(request)
+        }
+        ApiKeys::WriteTxnMarkers => {
+            let (name, partition_indexes) = (TOPIC.to_string(), vec![0; times]);
+            let topics = vec![WritableTxnMarkerTopic { name, partition_indexes }];
+            let marker = WritableTxnMarker { topics, ..Default::default() };
+            RequestBody::WriteTxnMarkers(WriteTxnMarkersRequest { markers: vec![marker] })
         }
         ApiKeys::DescribeAcls => RequestBody::DescribeAcls(DescribeAclsRequest { filter: ANY_ACL }),
         ApiKeys::CreateAcls => {

@@ -55,6 +55,9 @@ use transferto::protocol::offset_for_leader_epoch::{
 use transferto::protocol::request::{RequestBody, ResponseBody};
 use transferto::protocol::sync_group::SyncGroupRequest;
 use transferto::protocol::wire::secret_bytes::SecretBytes;
+use transferto::protocol::write_txn_markers::{
+    WritableTxnMarker, WritableTxnMarkerTopic, WriteTxnMarkersRequest,
+};
 use transferto::server::security::authorizer::{CLUSTER_NAME, Operation, ResourceType};
 
 pub(crate) const TOPIC: &str = "secret";
@@ -105,6 +108,7 @@ pub(crate) fn cases(records: usize) -> Vec<Case> {
         ),
         case(RequestBody::ListOffsets(list_offsets()), &[topic(Op::Describe)]),
         case(RequestBody::OffsetForLeaderEpoch(epochs()), &[topic(Op::Describe)]),
+        case(RequestBody::WriteTxnMarkers(markers()), &[cluster(Op::ClusterAction)]),
         case(RequestBody::Metadata(metadata()), &[topic(Op::Describe)]),
         case(new_id(), &[cluster(Op::IdempotentWrite)]),
         case(new_id(), &[(NO_CLUSTER, (Topic, "any", Op::Write))]),
@@ -164,6 +168,13 @@ fn list_offsets() -> ListOffsetsRequest {
     let partition = ListOffsetsPartition { max_num_offsets: 1, ..ListOffsetsPartition::default() };
     let topic = ListOffsetsTopic { name: TOPIC.to_string(), partitions: vec![partition] };
     ListOffsetsRequest { topics: vec![topic], ..ListOffsetsRequest::default() }
+}
+
+/// Of a transaction that nobody has begun here, so that nothing is written even with the right.
+fn markers() -> WriteTxnMarkersRequest {
+    let topic = WritableTxnMarkerTopic { name: TOPIC.to_string(), partition_indexes: vec![0] };
+    let marker = WritableTxnMarker { topics: vec![topic], ..WritableTxnMarker::default() };
+    WriteTxnMarkersRequest { markers: vec![marker] }
 }
 
 fn epochs() -> OffsetForLeaderEpochRequest {
@@ -365,6 +376,10 @@ pub(crate) fn codes(body: &ResponseBody) -> Vec<i16> {
         }
         ResponseBody::ListOffsets(it) => {
             it.topics.iter().flat_map(|it| &it.partitions).map(|it| it.error_code).collect()
+        }
+        ResponseBody::WriteTxnMarkers(it) => {
+            let topics = it.markers.iter().flat_map(|it| &it.topics);
+            topics.flat_map(|it| &it.partitions).map(|it| it.error_code).collect()
         }
         ResponseBody::OffsetForLeaderEpoch(it) => {
             it.topics.iter().flat_map(|it| &it.partitions).map(|it| it.error_code).collect()

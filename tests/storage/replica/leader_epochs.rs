@@ -29,6 +29,7 @@ const OTHER_BROKER: i32 = 1;
 const FOLLOWER: ReadMode = ReadMode {
     fetch_only_from_leader: true,
     fetch_only_committed: false,
+    refuses_transactions: false,
     follower: None,
     max_bytes: i32::MAX,
     hard_max_bytes_limit: false,

@@ -54,6 +54,7 @@ fn a_consumer_reads_below_the_high_watermark_and_a_follower_to_the_end() {
         let mode = ReadMode {
             fetch_only_from_leader: true,
             fetch_only_committed,
+            refuses_transactions: false,
             follower: None,
             max_bytes: i32::MAX,
             hard_max_bytes_limit: false,
@@ -111,6 +112,7 @@ fn a_read_that_waits_for_nothing_gives_up_when_the_way_is_long() {
     let mode = ReadMode {
         fetch_only_from_leader: true,
         fetch_only_committed: true,
+        refuses_transactions: false,
         follower: None,
         max_bytes: i32::MAX,
         hard_max_bytes_limit: false,

@@ -201,6 +201,7 @@ pub(crate) fn params(replica_id: i32, replica_epoch: Option<i64>, max_wait_ms: i
         max_bytes: i32::MAX,
         hard_max_bytes_limit: false,
         newest_readable_magic: 2,
+        is_read_committed: false,
     }
 }
 

@@ -642,3 +642,34 @@ fn offset_for_leader_epoch_responses() {
     ";
     assert_response(ApiKeys::OffsetForLeaderEpoch, 4, v4);
 }
+
+#[test]
+fn write_txn_markers() {
+    let request = "
+        key, version, correlation id | 001B 0001 0000002A
+        client id, tags              | 0004 'kcat' 00
+        markers                      | 02
+          producer id, epoch         | 0000000000000102 0005
+          committed                  | 01
+          topics                     | 02
+            topic                    | 05 'test'
+            partitions               | 03 00000003 00000004
+            tags                     | 00
+          coordinator epoch, tags    | 00000006 00
+        tags                         | 00
+    ";
+    assert_request(ApiKeys::WriteTxnMarkers, 1, request);
+    let response = "
+        correlation id, tags         | 0000002A 00
+        markers                      | 02
+          producer id                | 0000000000000102
+          topics                     | 02
+            topic                    | 05 'test'
+            partitions               | 02
+              partition, error, tags | 00000003 002B 00
+            tags                     | 00
+          tags                       | 00
+        tags                         | 00
+    ";
+    assert_response(ApiKeys::WriteTxnMarkers, 1, response);
+}

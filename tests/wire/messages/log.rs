@@ -26,6 +26,11 @@ use transferto::protocol::produce::{
 };
 use transferto::protocol::request::{RequestBody, ResponseBody};
 use transferto::protocol::wire::uuid::Uuid;
+use transferto::protocol::write_txn_markers::{
+    WritableTxnMarker, WritableTxnMarkerPartitionResult, WritableTxnMarkerResult,
+    WritableTxnMarkerTopic, WritableTxnMarkerTopicResult, WriteTxnMarkersRequest,
+    WriteTxnMarkersResponse,
+};
 
 const TOPIC_ID: Uuid = Uuid([0xAA; 16]);
 
@@ -42,6 +47,7 @@ pub(crate) fn requests() -> Vec<RequestBody> {
         RequestBody::ApiVersions(api_versions_request()),
         RequestBody::InitProducerId(init_producer_id_request()),
         RequestBody::OffsetForLeaderEpoch(offset_for_leader_epoch_request()),
+        RequestBody::WriteTxnMarkers(write_txn_markers_request()),
     ]
 }
 
@@ -55,6 +61,7 @@ pub(crate) fn empty_requests() -> Vec<RequestBody> {
         RequestBody::ApiVersions(ApiVersionsRequest::default()),
         RequestBody::InitProducerId(InitProducerIdRequest::default()),
         RequestBody::OffsetForLeaderEpoch(OffsetForLeaderEpochRequest::default()),
+        RequestBody::WriteTxnMarkers(WriteTxnMarkersRequest::default()),
     ]
 }
 
@@ -68,6 +75,7 @@ pub(crate) fn responses() -> Vec<ResponseBody> {
         ResponseBody::ApiVersions(api_versions_response()),
         ResponseBody::InitProducerId(init_producer_id_response()),
         ResponseBody::OffsetForLeaderEpoch(offset_for_leader_epoch_response()),
+        ResponseBody::WriteTxnMarkers(write_txn_markers_response()),
     ]
 }
 
@@ -290,4 +298,23 @@ pub(crate) fn offset_for_leader_epoch_response() -> OffsetForLeaderEpochResponse
         EpochEndOffset { error_code: 74, partition: 3, leader_epoch: 4, end_offset: 0x0102 };
     let topic = OffsetForLeaderTopicResult { topic: "test".into(), partitions: vec![partition] };
     OffsetForLeaderEpochResponse { throttle_time_ms: 9, topics: vec![topic] }
+}
+
+pub(crate) fn write_txn_markers_request() -> WriteTxnMarkersRequest {
+    let topic = WritableTxnMarkerTopic { name: "test".into(), partition_indexes: vec![3, 4] };
+    let marker = WritableTxnMarker {
+        producer_id: 0x0102,
+        producer_epoch: 5,
+        transaction_result: true,
+        topics: vec![topic],
+        coordinator_epoch: 6,
+    };
+    WriteTxnMarkersRequest { markers: vec![marker] }
+}
+
+pub(crate) fn write_txn_markers_response() -> WriteTxnMarkersResponse {
+    let partition = WritableTxnMarkerPartitionResult { partition_index: 3, error_code: 43 };
+    let topic = WritableTxnMarkerTopicResult { name: "test".into(), partitions: vec![partition] };
+    let marker = WritableTxnMarkerResult { producer_id: 0x0102, topics: vec![topic] };
+    WriteTxnMarkersResponse { markers: vec![marker] }
 }

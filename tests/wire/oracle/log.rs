@@ -35,6 +35,7 @@ macro_rules! assert_all_are_read_alike {
             DeleteRecords: DeleteRecordsRequest, DeleteRecordsResponse;
             InitProducerId: InitProducerIdRequest, InitProducerIdResponse;
             OffsetForLeaderEpoch: OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse;
+            WriteTxnMarkers: WriteTxnMarkersRequest, WriteTxnMarkersResponse;
             DescribeAcls: DescribeAclsRequest, DescribeAclsResponse;
             CreateAcls: CreateAclsRequest, CreateAclsResponse;
             DeleteAcls: DeleteAclsRequest, DeleteAclsResponse;
@@ -123,6 +124,20 @@ fn the_fields_of_offset_for_leader_epoch_are_in_their_places() {
     let partition = &response.topics[0].partitions[0];
     assert_eq!((partition.error_code, partition.partition), (74, 3));
     assert_eq!((partition.leader_epoch, partition.end_offset), (4, 0x0102));
+}
+
+#[test]
+fn the_fields_of_write_txn_markers_are_in_their_places() {
+    let request: theirs::WriteTxnMarkersRequest = request(ApiKeys::WriteTxnMarkers, 1);
+    let marker = &request.markers[0];
+    assert_eq!((marker.producer_id.0, marker.producer_epoch), (0x0102, 5));
+    assert_eq!((marker.transaction_result, marker.coordinator_epoch), (true, 6));
+    let topic = &marker.topics[0];
+    assert_eq!((&*topic.name.0, &topic.partition_indexes[..]), ("test", &[3, 4][..]));
+
+    let response: theirs::WriteTxnMarkersResponse = response(ApiKeys::WriteTxnMarkers, 1);
+    let partition = &response.markers[0].topics[0].partitions[0];
+    assert_eq!((partition.partition_index, partition.error_code), (3, 43));
 }
 
 #[test]

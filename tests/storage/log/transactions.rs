@@ -1,0 +1,140 @@
+//! What a log that was copied from a leader of Kafka's own keeps of its transactions.
+
+use std::sync::Arc;
+
+use support::records::batch;
+use transferto::common::errors::{Errors, KafkaError};
+use transferto::common::units::{LeaderEpoch, Offset};
+use transferto::config::log_config::LogConfig;
+use transferto::message::end_transaction_marker::EndTransactionMarker;
+use transferto::message::record_batch::TRANSACTIONAL_FLAG;
+use transferto::message::record_batch_builder::RecordBatchBuilder;
+use transferto::replica::partition::LEADER_EPOCH;
+use transferto::storage::log::log::Log;
+use transferto::storage::log::patience::Patience;
+use transferto::storage::log::read_limit::ReadLimit;
+
+use crate::fixture::{ANY_EPOCH, TestLog};
+
+const PRODUCER: i64 = 7;
+const EPOCH: i16 = 2;
+
+fn marker(producer_epoch: i16) -> EndTransactionMarker {
+    EndTransactionMarker {
+        producer_id: PRODUCER,
+        producer_epoch,
+        is_committed: true,
+        coordinator_epoch: 0,
+    }
+}
+
+/// A record of a transaction, as a follower gets it.
+fn copy_transactional(log: &Log, first_sequence: i32) {
+    let bytes = RecordBatchBuilder::new(log.log_end_offset().0)
+        .partition_leader_epoch(0)
+        .producer(PRODUCER, EPOCH, first_sequence)
+        .flags(TRANSACTIONAL_FLAG)
+        .record(1_000, None, Some(b"value"));
+    log.append_as_follower(&bytes.build().unwrap(), ANY_EPOCH).unwrap();
+}
+
+fn copy_marker(log: &Log) {
+    let bytes = marker(EPOCH).batch(log.log_end_offset().0, 0, 1_000).unwrap();
+    log.append_as_follower(&bytes, ANY_EPOCH).unwrap();
+}
+
+fn append(log: &Log) {
+    log.append(&mut batch(&["test"]), LEADER_EPOCH).unwrap();
+}
+
+/// What a consumer of committed records is answered.
+fn read_committed(log: &Log, offset: i64) -> Result<(), Errors> {
+    let limit = ReadLimit::min_one_message(1 << 20);
+    let found = log.read(Offset(offset), None, limit).unwrap();
+    let checked = log.check_no_transactions(Offset(offset), &found.message_set, Patience::ForDisk);
+    checked.map_err(|error| error.code())
+}
+
+/// Offsets 0 and 3 are plain, 1 is of a transaction, and 2 is the marker of its end.
+fn with_a_transaction(test: &TestLog) -> Arc<Log> {
+    let log = test.log();
+    append(&log);
+    copy_transactional(&log, 0);
+    copy_marker(&log);
+    append(&log);
+    log
+}
+
+#[test]
+fn records_of_transactions_are_no_committed_ones_and_what_comes_behind_them_is() {
+    let test = TestLog::new(LogConfig::default());
+    let log = with_a_transaction(&test);
+    for offset in [0, 1] {
+        assert_eq!(read_committed(&log, offset), Err(Errors::UnsupportedForMessageFormat));
+    }
+    for offset in [2, 3, 4] {
+        assert_eq!(read_committed(&log, offset), Ok(()), "{offset}");
+    }
+}
+
+#[test]
+fn they_are_refused_after_a_restart_and_after_a_clean_one() {
+    let test = TestLog::new(LogConfig::default());
+    with_a_transaction(&test).close().unwrap();
+    for log in [test.log_after_clean_shutdown(), test.log()] {
+        assert_eq!(read_committed(&log, 1), Err(Errors::UnsupportedForMessageFormat));
+        assert_eq!(read_committed(&log, 3), Ok(()), "it was looked at");
+    }
+}
+
+#[test]
+fn a_transaction_that_was_copied_is_ended_once() {
+    let test = TestLog::new(LogConfig::default());
+    let log = test.log();
+    let refusal = |appended: Result<_, KafkaError>| appended.map(|_| ()).unwrap_err().code();
+    assert_eq!(
+        refusal(log.append_marker(&marker(EPOCH), LEADER_EPOCH)),
+        Errors::UnsupportedForMessageFormat,
+        "none is open"
+    );
+    copy_transactional(&log, 0);
+    copy_transactional(&log, 1);
+    let open = log.producer(PRODUCER).unwrap().unwrap().current_txn_first_offset();
+    assert_eq!(open, Some(Offset(0)));
+    assert_eq!(
+        refusal(log.append_marker(&marker(EPOCH - 1), LEADER_EPOCH)),
+        Errors::InvalidProducerEpoch
+    );
+
+    let info = log.append_marker(&marker(EPOCH), LeaderEpoch(3)).unwrap();
+    assert_eq!((info.first_offset, info.last_offset), (Offset(2), Offset(2)));
+    assert_eq!(log.log_end_offset(), Offset(3));
+    assert_eq!(log.leader_epochs().latest_epoch(), Some(LeaderEpoch(3)));
+    assert_eq!(log.producer(PRODUCER).unwrap().unwrap().current_txn_first_offset(), None);
+    assert_eq!(
+        refusal(log.append_marker(&marker(EPOCH), LeaderEpoch(3))),
+        Errors::UnsupportedForMessageFormat,
+        "it has ended"
+    );
+}
+
+#[test]
+fn an_open_transaction_is_known_after_a_restart_and_outlives_its_producers_time() {
+    let test = TestLog::new(LogConfig::default());
+    let log = test.log();
+    copy_transactional(&log, 0);
+    log.close().unwrap();
+
+    let log = test.log_after_clean_shutdown();
+    test.mocks.sleep(1_000_000);
+    log.remove_expired_producers(1_000).unwrap();
+    assert!(log.append_marker(&marker(EPOCH), LEADER_EPOCH).is_ok());
+}
+
+#[test]
+fn a_truncation_opens_the_transaction_again_whose_end_it_cuts_off() {
+    let test = TestLog::new(LogConfig::default());
+    let log = with_a_transaction(&test);
+    log.truncate_to(Offset(2)).unwrap();
+    assert!(log.append_marker(&marker(EPOCH), LEADER_EPOCH).is_ok());
+}
