@@ -242,7 +242,7 @@ mod tests {
     /// A state without a directory, which is what the tests below need.
     fn empty() -> ProducerStateManager {
         let (producers, snapshots) = (Producers::new(), BTreeSet::new());
-        ProducerStateManager { dir: PathBuf::new(), producers, end_offset: Offset(0), snapshots }
+        ProducerStateManager { producers, ..ProducerStateManager::new(&PathBuf::new(), snapshots) }
     }
 
     fn batch(producer_epoch: i16, first_sequence: i32, first_offset: i64) -> ProducerBatch {
