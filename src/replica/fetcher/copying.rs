@@ -29,3 +29,28 @@ impl Copying {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::common::units::{LeaderEpoch, Offset};
+
+    #[test]
+    fn one_that_is_delayed_is_so_until_its_time_is_over_whatever_comes_then() {
+        let fetching = PartitionFetchState {
+            topic_id: [7; 16],
+            fetch_offset: Offset(5),
+            lag: Some(3),
+            current_leader_epoch: LeaderEpoch(0),
+            delayed_until_ms: Some(100),
+            state: ReplicaState::Fetching,
+            last_fetched_epoch: None,
+        };
+        let truncating =
+            PartitionFetchState { state: ReplicaState::Truncating, ..fetching.clone() };
+        assert_eq!(Copying::of(&fetching, 40), Copying::Delayed { for_ms: 60 });
+        assert_eq!(Copying::of(&truncating, 40), Copying::Delayed { for_ms: 60 });
+        assert_eq!(Copying::of(&fetching, 100), Copying::Fetching { lag: Some(3) });
+        assert_eq!(Copying::of(&truncating, 100), Copying::Truncating);
+    }
+}
