@@ -1,10 +1,7 @@
 //! Port of `KafkaConfig.validateValues` for the role of a broker: what a process needs to join the
 //! cluster of controllers elsewhere, and what it cannot do there yet.
 
-use std::path::PathBuf;
-
 use crate::common::end_point::SecurityProtocol;
-use crate::config::config_type::Kind;
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::listeners::Contradiction;
 use crate::config::properties::Property;
@@ -68,7 +65,6 @@ pub(super) fn contradictions(config: &KafkaConfig, given: &[Property]) -> Vec<Co
         without_inter_broker_listener(config),
         brokers_behind_security(config),
         two_inter_broker_listeners(config, given),
-        several_directories(config),
         with_authorizer(config),
     ];
     let found = found.into_iter().flatten().chain(waits_too_long(config));
@@ -191,13 +187,6 @@ fn two_inter_broker_listeners(config: &KafkaConfig, given: &[Property]) -> Optio
     given.iter().any(is_given).then(|| wrong("inter.broker.listener.name", name, why))
 }
 
-fn several_directories(config: &KafkaConfig) -> Option<Contradiction> {
-    let why = "must be one directory with `process.roles=broker`: this broker does not tell \
-               controllers yet in which of several a replica lies";
-    (config.log_dirs.len() > 1)
-        .then(|| wrong("log.dirs", Vec::<PathBuf>::show(&config.log_dirs), why))
-}
-
 fn with_authorizer(config: &KafkaConfig) -> Option<Contradiction> {
     let class = &config.authorizer_class_name;
     let why = "must be left out with `process.roles=broker`: this broker does not follow the access \
@@ -270,7 +259,6 @@ mod tests {
     fn what_is_not_followed_yet_is_refused_and_says_so() {
         for (line, why) in [
             ("listener.security.protocol.map=CONTROLLER:SSL,PLAINTEXT:PLAINTEXT", "PLAINTEXT only"),
-            ("log.dirs=a,b", "one directory"),
             ("authorizer.class.name=kafka.security.auth.SimpleAclAuthorizer", "access control"),
             ("inter.broker.listener.name=INSIDE", "there is no INSIDE"),
             ("security.inter.broker.protocol=SSL", "there is no SSL"),

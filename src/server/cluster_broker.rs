@@ -77,9 +77,8 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
     let Joining { endpoints, on_fault, cancellation, authorizer } = joining;
     let current = dynamic_config.current();
     let config = current.config();
-    let dirs = log_manager.log_dirs();
-    let dir = dirs.first().expect("there is a log directory");
-    let identity = NodeIdentity::settle(config, dir, cancellation)?;
+    let identity = NodeIdentity::settle(config, log_manager, cancellation)?;
+    let dirs = log_manager.online_log_dirs();
     let quota_managers = QuotaManagers::start(config, &dirs, time, metrics)?;
     let scram = ScramControlManager::open_in(&dirs, sources.credentials)?;
     report_listeners_without_user(current.of_file(), sources.credentials);
@@ -119,8 +118,15 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
     let cluster_id = identity.cluster_id.clone();
     let cache = KRaftMetadataCache::new(config.broker_id, cluster_id, image);
     let metadata_cache = Arc::new(cache) as Arc<dyn MetadataCache>;
-    let entrance =
-        Entrance { endpoints, publisher, alter_partition_manager, scheduler, time, on_fault };
+    let entrance = Entrance {
+        endpoints,
+        publisher,
+        alter_partition_manager,
+        log_manager,
+        scheduler,
+        time,
+        on_fault,
+    };
     let membership = Membership::join(config, identity, entrance)?;
     // Only once: nobody else has it.
     let _ = registered.set(Arc::downgrade(membership.lifecycle()));

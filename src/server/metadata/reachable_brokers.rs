@@ -6,15 +6,9 @@ use std::sync::Arc;
 use crate::common::end_point::ListenerName;
 use crate::common::errors::Errors;
 use crate::image::cluster_image::BrokerRegistration;
+use crate::image::directory_id::{LOST, MIGRATING, UNASSIGNED};
 use crate::image::metadata_image::MetadataImage;
 use crate::image::topic_image::PartitionRegistration;
-
-/// The reserved id of a log directory whose replica is being moved to one that has an id.
-const MIGRATING: [u8; 16] = reserved_directory(0);
-/// The reserved id of a log directory that the broker has yet to choose.
-const UNASSIGNED: [u8; 16] = reserved_directory(1);
-/// The reserved id of a log directory that went offline.
-const LOST: [u8; 16] = reserved_directory(2);
 
 /// The brokers that clients can reach, at one moment.
 #[derive(Debug)]
@@ -86,10 +80,4 @@ fn is_directory_online(broker: &BrokerRegistration, directory: Option<&[u8; 16]>
         Some(&LOST) => false,
         Some(id) => broker.directories.is_empty() || broker.directories.contains(id),
     }
-}
-
-const fn reserved_directory(number: u8) -> [u8; 16] {
-    let mut id = [0; 16];
-    id[15] = number;
-    id
 }
