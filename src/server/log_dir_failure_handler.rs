@@ -101,7 +101,10 @@ impl Handler {
 
     fn handle_log_dir_failure(&self, dir: &Path) {
         self.metrics.offline_log_directory_count.increment();
+        let partitions = self.log_manager.partitions_in(dir);
         if let Some(cluster) = &self.cluster {
+            // First, or a leader would take a last fetch for one of a replica that has come back.
+            cluster.fetchers.remove_fetcher_for_partitions(&partitions);
             cluster.failures.handle_failure(dir);
         }
         if !self.log_manager.has_online_log_dir() {
@@ -113,10 +116,6 @@ impl Handler {
                 cluster.failures.wait_until_known(dir);
             }
             (self.halt_procedure)();
-        }
-        let partitions = self.log_manager.partitions_in(dir);
-        if let Some(cluster) = &self.cluster {
-            cluster.fetchers.remove_fetcher_for_partitions(&partitions);
         }
         let count = counted(partitions.len(), "partition");
         info!("offline with {}: {count}", dir.display());

@@ -3,15 +3,25 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use transferto::common::end_point::ListenerName;
 use transferto::common::errors::Errors;
+use transferto::common::mock_scheduler::MockScheduler;
+use transferto::common::mock_time::MockTime;
+use transferto::common::scheduler::Scheduler;
 use transferto::common::topic_partition::TopicAndPartition;
+use transferto::image::current_image::CurrentImage;
 use transferto::image::directory_id::{LOST, MIGRATING, UNASSIGNED};
+use transferto::image::records::broker_records::RegisterBrokerRecord;
 use transferto::image::records::metadata_record::MetadataRecord;
 use transferto::image::records::topic_records::PartitionRecord;
 use transferto::protocol::wire::uuid::Uuid;
+use transferto::replica::replication_engine::ReplicationEngine;
+use transferto::server::cluster::default_alter_partition_manager::DefaultAlterPartitionManager;
+use transferto::server::cluster::kraft_engine::KRaftEngine;
 
-use crate::images::topic_id;
+use crate::images::{of_listeners, topic_id};
 use crate::replica_changes::{Broker, LOCAL, OTHER};
 
 const A: [u8; 16] = [0xa; 16];
@@ -119,7 +129,33 @@ fn what_lies_in_a_directory_that_has_failed_is_neither_led_nor_copied_any_more()
     assert_eq!((led("lost"), led("kept")), (Err(Errors::KafkaStorageError), Ok(())));
 }
 
-/// Port of `ReplicaManagerTest.testOffsetOutOfRangeExceptionWhenReadFromLog`'s neighbour for KAFKA-16157.
+/// Else a leader would go on waiting for what it fetched last, and acknowledge nothing, as Kafka's does until
+/// `replica.lag.time.max.ms` is over.
+#[test]
+fn a_leader_knows_which_followers_have_their_replica_on_a_disk_that_has_failed() {
+    let image = Arc::<CurrentImage>::default();
+    let scheduler: Arc<dyn Scheduler> = Arc::new(MockScheduler::new(Arc::new(MockTime::new())));
+    let manager = DefaultAlterPartitionManager::new(LOCAL, scheduler);
+    let listener = ListenerName::normalised("PLAINTEXT");
+    let engine = KRaftEngine::new(listener, Arc::clone(&image), manager);
+    let mut broker = broker();
+    broker.topic_in("foo", 1, LOCAL, A);
+    let mut is_offline = |directories: &[[u8; 16]], broker_id| {
+        broker.cluster.broker_with(RegisterBrokerRecord {
+            broker_id: OTHER,
+            log_dirs: directories.iter().map(|it| Uuid(*it)).collect(),
+            ..of_listeners(&["PLAINTEXT"])
+        });
+        image.set(broker.cluster.publish().after);
+        engine.is_replica_directory_offline(&TopicAndPartition::new("foo", 0), broker_id)
+    };
+    assert!(!is_offline(&[UNKNOWN, B], OTHER));
+    assert!(is_offline(&[B], OTHER));
+    assert!(!is_offline(&[], OTHER), "it is from before the cluster kept directories");
+    assert!(!is_offline(&[B], 7), "it is no replica");
+}
+
+/// KAFKA-16157.
 #[test]
 fn a_topic_that_is_made_again_has_its_log_in_another_directory_than_the_one_that_failed() {
     let mut broker = broker();

@@ -223,6 +223,9 @@ impl ReplicaChanges {
         let keys: Vec<_> = partitions.iter().map(|it| it.topic_and_partition.clone()).collect();
         fetchers.remove_fetcher_for_partitions(&keys);
         let starting = keys.into_iter().zip(&partitions).filter_map(|(key, partition)| {
+            if !partition.local_replica().log.log_dir().is_online() {
+                return None;
+            }
             let state = partition.state();
             let leader = engine.end_point(state.leader)?;
             let initial = InitialFetchState {
