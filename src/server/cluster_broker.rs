@@ -90,13 +90,7 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
         Arc::clone(&image),
         Arc::clone(&alter_partition_manager),
     ));
-    let replica_manager = Arc::new(ReplicaManager::new(
-        replica_manager_config(config),
-        &log_manager.log_dir_statuses(),
-        Arc::clone(&engine) as Arc<dyn ReplicationEngine>,
-        time,
-        Arc::clone(metrics),
-    )?);
+    let replica_manager = new_replica_manager(sources, config, &engine)?;
     // Weak: it holds the publisher, which holds the fetchers, which hold this.
     let registered = Arc::<OnceLock<Weak<BrokerLifecycleManager>>>::default();
     let fetchers = Arc::new(new_fetchers(config, &replica_manager, &engine, &registered, time));
@@ -148,6 +142,22 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
         authorizer,
         membership: Some(membership),
     })
+}
+
+/// Hosts nothing yet.
+fn new_replica_manager(
+    sources: &Sources<'_>,
+    config: &KafkaConfig,
+    engine: &Arc<KRaftEngine>,
+) -> Result<Arc<ReplicaManager>, KafkaError> {
+    let replica_manager = ReplicaManager::new(
+        replica_manager_config(config),
+        &sources.log_manager.log_dir_statuses(),
+        Arc::clone(engine) as Arc<dyn ReplicationEngine>,
+        sources.time,
+        Arc::clone(sources.metrics),
+    )?;
+    Ok(Arc::new(replica_manager))
 }
 
 /// The threads that copy what other brokers lead. None runs yet.

@@ -81,7 +81,6 @@ fn a_directory_that_is_added_to_a_broker_gets_an_id_and_keeps_it() {
     assert_eq!(identity.previous_broker_epoch, Some(41));
 }
 
-/// Port of `LogManagerTest.testReadBrokerEpochFromCleanShutdownFiles`.
 #[test]
 fn the_last_shutdown_was_clean_only_if_it_was_in_all_directories_at_once() {
     let dir = TempDir::new();

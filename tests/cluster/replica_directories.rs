@@ -71,7 +71,6 @@ impl Broker {
     }
 }
 
-/// Port of `LogManagerTest.testLogCreatedInAssignedDirectory` and of what `nextLogDirs` does without.
 #[test]
 fn a_log_is_made_where_the_controller_has_it_and_else_where_the_fewest_are() {
     let mut broker = broker();
@@ -86,7 +85,7 @@ fn a_log_is_made_where_the_controller_has_it_and_else_where_the_fewest_are() {
     assert_eq!(places, ["a", "a", "a", "b"]);
 }
 
-/// Port of `PartitionTest.testSkipsCreatingLogIfDirectoryIsLost` and its neighbours (KAFKA-16234).
+/// KAFKA-16234.
 #[test]
 fn a_log_that_may_lie_in_an_offline_directory_is_not_begun_anew_in_another() {
     let mut broker = broker();

@@ -25,5 +25,5 @@ pub mod node_identity;
 pub mod replica_changes;
 pub mod coordinator_updates;
 pub mod broker_metadata_publisher;
-pub mod membership;
 pub mod directory_failures;
+pub mod membership;
