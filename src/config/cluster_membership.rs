@@ -1,10 +1,7 @@
 //! Port of `KafkaConfig.validateValues` for the role of a broker: what a process needs to join the
 //! cluster of controllers elsewhere, and what it cannot do there yet.
 
-use std::path::PathBuf;
-
 use crate::common::end_point::SecurityProtocol;
-use crate::config::config_type::Kind;
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::listeners::Contradiction;
 use crate::config::properties::Property;
@@ -68,7 +65,6 @@ pub(super) fn contradictions(config: &KafkaConfig, given: &[Property]) -> Vec<Co
         without_inter_broker_listener(config),
         brokers_behind_security(config),
         two_inter_broker_listeners(config, given),
-        several_directories(config),
     ];
     found.into_iter().flatten().chain(waits_too_long(config)).collect()
 }
@@ -189,13 +185,6 @@ fn two_inter_broker_listeners(config: &KafkaConfig, given: &[Property]) -> Optio
     given.iter().any(is_given).then(|| wrong("inter.broker.listener.name", name, why))
 }
 
-fn several_directories(config: &KafkaConfig) -> Option<Contradiction> {
-    let why = "must be one directory with `process.roles=broker`: this broker does not tell \
-               controllers yet in which of several a replica lies";
-    (config.log_dirs.len() > 1)
-        .then(|| wrong("log.dirs", Vec::<PathBuf>::show(&config.log_dirs), why))
-}
-
 fn wrong(name: &'static str, value: impl ToString, why: &str) -> Contradiction {
     Contradiction { name, value: value.to_string(), why: why.to_string() }
 }
@@ -247,7 +236,6 @@ mod tests {
     fn what_is_not_followed_yet_is_refused_and_says_so() {
         for (line, why) in [
             ("listener.security.protocol.map=CONTROLLER:SSL,PLAINTEXT:PLAINTEXT", "PLAINTEXT only"),
-            ("log.dirs=a,b", "one directory"),
             ("inter.broker.listener.name=INSIDE", "there is no INSIDE"),
             ("security.inter.broker.protocol=SSL", "there is no SSL"),
             ("listeners=PLAINTEXT://:1,CONTROLLER://:2", "this process is none"),

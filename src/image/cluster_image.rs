@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::common::end_point::ListenerName;
+use crate::image::directory_id::{DirectoryId, LOST, MIGRATING, UNASSIGNED};
 use crate::image::records::broker_records as records;
 use crate::image::records::broker_records::{
     BrokerRegistrationChangeRecord, FenceBrokerRecord, RegisterBrokerRecord, UnfenceBrokerRecord,
@@ -121,6 +122,15 @@ impl ClusterImage {
 }
 
 impl BrokerRegistration {
+    /// Port of `hasOnlineDir` and `DirectoryId.isOnline`. A broker that has registered no directories has one.
+    pub fn has_online_directory(&self, id: &DirectoryId) -> bool {
+        match *id {
+            MIGRATING | UNASSIGNED => true,
+            LOST => false,
+            _ => self.directories.is_empty() || self.directories.contains(id),
+        }
+    }
+
     /// Port of `BrokerRegistration.fromRecord`.
     fn from_record(record: &RegisterBrokerRecord) -> Self {
         let listener = |it: &records::BrokerEndpoint| {

@@ -3,6 +3,7 @@
 pub mod records;
 pub mod configurations_image;
 pub mod leader_recovery_state;
+pub mod directory_id;
 pub mod topic_image;
 pub mod topics_image;
 pub mod cluster_image;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::common::text::counted;
 use crate::common::units::LeaderEpoch;
+use crate::image::directory_id::{DirectoryId, MIGRATING};
 use crate::image::leader_recovery_state::LeaderRecoveryState;
 use crate::image::records::topic_records::{
     NO_LEADER_CHANGE, NO_RECOVERY_STATE_CHANGE, PartitionChangeRecord, PartitionRecord,
@@ -137,6 +138,12 @@ impl PartitionRegistration {
     pub(crate) fn clear_elr(&mut self) {
         self.eligible_leader_replicas = Arc::default();
         self.last_known_elr = Arc::default();
+    }
+
+    /// Port of `directory`: the id of the log directory in which the controllers have the replica of this broker.
+    pub fn directory(&self, broker_id: i32) -> DirectoryId {
+        let place = self.replicas.iter().position(|it| *it == broker_id);
+        place.and_then(|place| self.directories.get(place)).copied().unwrap_or(MIGRATING)
     }
 
     pub fn has_leader(&self) -> bool {

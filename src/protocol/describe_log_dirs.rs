@@ -5,6 +5,8 @@ use crate::common::errors::Errors;
 use crate::protocol::wire::message_table::message;
 
 pub const UNKNOWN_VOLUME_BYTES: i64 = -1;
+/// Of a log whose partition this broker does not serve.
+pub const INVALID_OFFSET_LAG: i64 = -1;
 
 message! {
     pub struct DescribeLogDirsRequest {

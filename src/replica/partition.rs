@@ -538,11 +538,13 @@ impl Partition {
             && self.is_isr_eligible(replica)
     }
 
-    /// Port of `isReplicaIsrEligible`.
+    /// Port of `isReplicaIsrEligible`. Kafka also waits for a replica on a disk that has failed, whose broker lives:
+    /// until `replica.lag.time.max.ms` is over nothing is acknowledged there.
     fn is_isr_eligible(&self, replica: &RemoteReplica) -> bool {
-        let state = replica.state();
-        let engine = &self.context.engine;
-        state.has_fetched() && engine.is_replica_isr_eligible(replica.broker_id, state.broker_epoch)
+        let (state, id, engine) = (replica.state(), replica.broker_id, &self.context.engine);
+        state.has_fetched()
+            && engine.is_replica_isr_eligible(id, state.broker_epoch)
+            && !engine.is_replica_directory_offline(&self.topic_and_partition, id)
     }
 
     /// Port of `maybeExpandIsr`, for a follower that was found fit to join.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use log::{Level, log};
@@ -251,6 +251,17 @@ impl ReplicaManager {
             checkpointed.extend(file.read().map_err(|it| it.with_remedy(HIGH_WATERMARK_REMEDY))?);
         }
         Ok(checkpointed)
+    }
+
+    /// Whether the checkpoint file of the directory `dir` can be read, for the start.
+    ///
+    /// # Errors
+    /// If it cannot.
+    pub fn check_high_watermarks_in(&self, dir: &Path) -> Result<(), KafkaError> {
+        let mut files = self.high_watermark_checkpoints.iter();
+        let file = files.find(|(log_dir, _)| log_dir.path() == dir);
+        let read = file.map_or(Ok(()), |(_, file)| file.read().map(|_| ()));
+        read.map_err(|it| it.with_remedy(HIGH_WATERMARK_REMEDY))
     }
 
     /// Port of `getOrCreatePartition`, for a topic whose id the controller has given: the partition, with

@@ -27,6 +27,12 @@ pub trait ReplicationEngine: Send + Sync {
     /// by now.
     fn is_replica_isr_eligible(&self, broker_id: i32, fetched_in: Option<i64>) -> bool;
 
+    /// Whether the log directory has failed in which a broker has its replica of a partition: what it fetched before
+    /// that says nothing of it any more. Of one that is the whole cluster there are no others to ask for.
+    fn is_replica_directory_offline(&self, _key: &TopicAndPartition, _broker_id: i32) -> bool {
+        false
+    }
+
     /// Where a broker is reached by brokers; `None` while it is not registered, or fenced.
     fn end_point(&self, broker_id: i32) -> Option<BrokerEndPoint>;
 

@@ -82,9 +82,7 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
     let Joining { endpoints, on_fault, cancellation, authorizer } = joining;
     let current = dynamic_config.current();
     let config = current.config();
-    let dirs = log_manager.log_dirs();
-    let dir = dirs.first().expect("there is a log directory");
-    let identity = NodeIdentity::settle(config, dir, cancellation)?;
+    let identity = NodeIdentity::settle(config, log_manager, cancellation)?;
     let quota_managers = QuotaManagers::start(config, time, metrics)?;
     let (authorizer, security) =
         security_of(config, authorizer, &quota_managers, sources.credentials)?;
@@ -96,13 +94,7 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
         Arc::clone(&image),
         Arc::clone(&alter_partition_manager),
     ));
-    let replica_manager = Arc::new(ReplicaManager::new(
-        replica_manager_config(config),
-        &log_manager.log_dir_statuses(),
-        Arc::clone(&engine) as Arc<dyn ReplicationEngine>,
-        time,
-        Arc::clone(metrics),
-    )?);
+    let replica_manager = new_replica_manager(sources, config, &engine)?;
     // Weak: it holds the publisher, which holds the fetchers, which hold this.
     let registered = Arc::<OnceLock<Weak<BrokerLifecycleManager>>>::default();
     let fetchers = Arc::new(new_fetchers(config, &replica_manager, &engine, &registered, time));
@@ -127,8 +119,15 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
     let keeper = Keeper::Controller { image: Arc::clone(&image) };
     let cache = KRaftMetadataCache::new(config.broker_id, cluster_id, image);
     let metadata_cache = Arc::new(cache) as Arc<dyn MetadataCache>;
-    let entrance =
-        Entrance { endpoints, publisher, alter_partition_manager, scheduler, time, on_fault };
+    let entrance = Entrance {
+        endpoints,
+        publisher,
+        alter_partition_manager,
+        log_manager,
+        scheduler,
+        time,
+        on_fault,
+    };
     let membership = Membership::join(config, identity, entrance)?;
     // Only once: nobody else has it.
     let _ = registered.set(Arc::downgrade(membership.lifecycle()));
@@ -172,6 +171,22 @@ fn security_of(
         scram: ScramPublisher::new(credentials)?,
     };
     Ok((brought.or(own.map(|it| it as Arc<dyn Authorizer>)), publishers))
+}
+
+/// Hosts nothing yet.
+fn new_replica_manager(
+    sources: &Sources<'_>,
+    config: &KafkaConfig,
+    engine: &Arc<KRaftEngine>,
+) -> Result<Arc<ReplicaManager>, KafkaError> {
+    let replica_manager = ReplicaManager::new(
+        replica_manager_config(config),
+        &sources.log_manager.log_dir_statuses(),
+        Arc::clone(engine) as Arc<dyn ReplicationEngine>,
+        sources.time,
+        Arc::clone(sources.metrics),
+    )?;
+    Ok(Arc::new(replica_manager))
 }
 
 /// The threads that copy what other brokers lead. None runs yet.

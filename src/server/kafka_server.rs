@@ -18,11 +18,12 @@ use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::network::request_metrics::STAGES;
 use crate::network::socket_server::SocketServer;
 use crate::replica::fetcher::replica_fetcher_manager::ReplicaFetcherManager;
+use crate::replica::fetcher::replica_fetchers::ReplicaFetchers;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::server::cluster::membership::Membership;
 use crate::server::cluster::start_cancellation::StartCancellation;
 use crate::server::kafka_request_handler::KafkaRequestHandlerPool;
-use crate::server::log_dir_failure_handler::{HaltProcedure, LogDirFailureHandler};
+use crate::server::log_dir_failure_handler::{ClusterParts, HaltProcedure, LogDirFailureHandler};
 use crate::server::metadata::controller_event_manager::ControllerEventManager;
 use crate::server::metadata::dynamic_broker_config::DynamicBrokerConfig;
 use crate::server::metadata::metadata_cache::MetadataCache;
@@ -153,7 +154,10 @@ impl KafkaServer {
             &parts.replica_manager,
             &parts.group_coordinator,
             &parts.metrics,
-            parts.membership.as_ref().map(|it| Box::new(it.on_log_dir_failure()) as _),
+            parts.membership.as_ref().zip(parts.fetchers.as_ref()).map(|(membership, fetchers)| {
+                let fetchers = Arc::clone(fetchers) as Arc<dyn ReplicaFetchers>;
+                ClusterParts { failures: membership.directory_failures(), fetchers }
+            }),
             halt_procedure,
         );
         let mut server = Self { parts, log_dir_failure_handler, startup_duration: Duration::ZERO };

@@ -217,7 +217,7 @@ fn open_dynamic_config(
     log_manager: &Arc<LogManager>,
     configured: &ConfiguredChannelBuilders<'_>,
 ) -> Result<Arc<DynamicBrokerConfig>, KafkaError> {
-    let dynamic_config = DynamicBrokerConfig::open_in(&log_manager.log_dirs(), config)?;
+    let dynamic_config = DynamicBrokerConfig::open_in(&log_manager.online_log_dirs(), config)?;
     dynamic_config.add_reconfigurable(background);
     dynamic_config.add_reconfigurable(socket_server);
     dynamic_config.add_reconfigurable(log_manager);

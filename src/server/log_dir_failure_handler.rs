@@ -3,7 +3,7 @@
 //!
 //! No call waits for it: the logs refuse every call from the failure on. It answers the requests that
 //! were waiting for them, unloads the groups that were kept in them, and ends a broker that has no
-//! directory left.
+//! directory left. In a cluster it has the controller know, and ends the copying into them.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -16,16 +16,22 @@ use crate::common::errors::KafkaError;
 use crate::common::lock::locked;
 use crate::common::metrics::Metrics;
 use crate::common::named_thread::spawn_named;
+use crate::common::text::counted;
 use crate::coordinator::group_coordinator::GroupCoordinator;
+use crate::replica::fetcher::replica_fetchers::ReplicaFetchers;
 use crate::replica::replica_manager::ReplicaManager;
+use crate::server::cluster::directory_failures::DirectoryFailures;
 use crate::storage::log_manager::LogManager;
 
 /// Ends the process, as Kafka's `Exit.halt` does. A program that has a broker in it may do something
 /// else.
 pub type HaltProcedure = Arc<dyn Fn() + Send + Sync>;
 
-/// Tells others that a log directory has failed.
-pub type FailureReport = Box<dyn Fn() + Send + Sync>;
+/// What a broker of a cluster owes to others when a log directory has failed.
+pub struct ClusterParts {
+    pub failures: DirectoryFailures,
+    pub fetchers: Arc<dyn ReplicaFetchers>,
+}
 
 /// The thread, from [`startup`](Self::startup) to [`shutdown`](Self::shutdown).
 pub struct LogDirFailureHandler {
@@ -39,8 +45,8 @@ struct Handler {
     replica_manager: Arc<ReplicaManager>,
     group_coordinator: Arc<GroupCoordinator>,
     metrics: Arc<Metrics>,
-    /// Lets the controller of a cluster know.
-    tell_controller: Option<FailureReport>,
+    /// `None` for a broker that is alone.
+    cluster: Option<ClusterParts>,
     halt_procedure: HaltProcedure,
 }
 
@@ -50,7 +56,7 @@ impl LogDirFailureHandler {
         replica_manager: &Arc<ReplicaManager>,
         group_coordinator: &Arc<GroupCoordinator>,
         metrics: &Arc<Metrics>,
-        tell_controller: Option<FailureReport>,
+        cluster: Option<ClusterParts>,
         halt_procedure: HaltProcedure,
     ) -> Self {
         let handler = Handler {
@@ -58,7 +64,7 @@ impl LogDirFailureHandler {
             replica_manager: Arc::clone(replica_manager),
             group_coordinator: Arc::clone(group_coordinator),
             metrics: Arc::clone(metrics),
-            tell_controller,
+            cluster,
             halt_procedure,
         };
         Self { handler: Arc::new(handler), thread: Mutex::new(None) }
@@ -95,18 +101,24 @@ impl Handler {
 
     fn handle_log_dir_failure(&self, dir: &Path) {
         self.metrics.offline_log_directory_count.increment();
-        if let Some(tell) = &self.tell_controller {
-            tell();
+        let partitions = self.log_manager.partitions_in(dir);
+        if let Some(cluster) = &self.cluster {
+            // First, or a leader would take a last fetch for one of a replica that has come back.
+            cluster.fetchers.remove_fetcher_for_partitions(&partitions);
+            cluster.failures.handle_failure(dir);
         }
         if !self.log_manager.has_online_log_dir() {
             error!(
                 "all log directories are offline: the broker stops; look at the disk, then start \
                  it again, and it recovers what is there"
             );
+            if let Some(cluster) = &self.cluster {
+                cluster.failures.wait_until_known(dir);
+            }
             (self.halt_procedure)();
         }
-        let partitions = self.log_manager.partitions_in(dir);
-        info!("{} partitions in {} are offline", partitions.len(), dir.display());
+        let count = counted(partitions.len(), "partition");
+        info!("offline with {}: {count}", dir.display());
         self.replica_manager.complete_waiting(&partitions);
         self.group_coordinator.on_log_dir_failure(&HashSet::from_iter(partitions));
     }

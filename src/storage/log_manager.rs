@@ -6,16 +6,15 @@
 //!
 //! A directory whose disk fails goes offline ([`LogDirStatus`]). Its logs stay in the pool, so that
 //! their partitions are known and not made anew elsewhere, but they refuse every call, and no task
-//! looks at them. The others go on.
+//! looks at them. The others go on. In a cluster, where other brokers have what it held, a broker also
+//! starts without a directory that is broken, if another is left.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock, Weak};
 
 use log::{Level, debug, error, info, log, warn};
-use nix::fcntl::Flock;
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::loading_progress::LoadingProgress;
@@ -26,6 +25,7 @@ use crate::common::swallow::swallow;
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::Offset;
+use crate::common::uuid::uuid_text;
 use crate::config::dynamic_config::BrokerReconfigurable;
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::log_config::LogConfig;
@@ -34,18 +34,13 @@ use crate::storage::cleaner::log_cleaner::LogCleaner;
 use crate::storage::files::clean_shutdown_file_handler;
 use crate::storage::files::file_io::remove_directory_if_exists;
 use crate::storage::files::log_dir_failure_channel::{LogDirFailureChannel, LogDirStatus};
-use crate::storage::files::log_directory::{
-    check_meta_properties, create_directory, lock_directory, log_directories, refused,
-};
+use crate::storage::files::log_directory::{create_directory, log_directories, refused};
 use crate::storage::files::log_file_names::parse_topic_partition_name;
-use crate::storage::files::meta_properties::check_is_for_node;
-use crate::storage::files::offset_checkpoint::{
-    LOG_START_OFFSET_CHECKPOINT_FILE, OffsetCheckpoint, RECOVERY_POINT_CHECKPOINT_FILE,
-};
 use crate::storage::files::partition_metadata_file::record_topic_id;
 use crate::storage::log::log::{Log, LogOpen};
 use crate::storage::log::logs::{Logs, LogsWriter};
 use crate::storage::log::truncation_keeper::TruncationKeeper;
+use crate::storage::owned_log_directory::{OwnedLogDirectory, is_broken};
 use crate::storage::recovery_threads::for_each;
 
 /// How long after the start the periodic tasks run first.
@@ -100,7 +95,8 @@ impl LogManagerConfig {
 /// The broker's logs.
 pub struct LogManager {
     config: RwLock<LogManagerConfig>,
-    dirs: Vec<LogDirectory>,
+    joins_a_cluster: bool,
+    dirs: Vec<OwnedLogDirectory>,
     logs: Arc<Logs>,
     /// Locked as long as a log is created or deleted, its files included: two threads must not
     /// create the same one.
@@ -116,68 +112,37 @@ pub struct LogManager {
     this: Weak<LogManager>,
 }
 
-/// A directory that this process owns.
-struct LogDirectory {
-    /// Absolute, without links: logs are found in the directory by it.
-    path: PathBuf,
-    /// Each log in the directory has a share.
-    status: Arc<LogDirStatus>,
-    recovery_points: OffsetCheckpoint,
-    log_start_offsets: OffsetCheckpoint,
-    /// Whether all its logs are open: only then may a shutdown mark it as clean.
-    is_loaded: AtomicBool,
-    /// Held as long as this lives.
-    _lock: Flock<File>,
+/// Where the log of a replica is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogPlace {
+    /// In the directory that has the fewest logs, of those that are online.
+    Anywhere,
+    /// In the directory with this id. If it is not here, anywhere, unless a directory is offline: the log may lie in
+    /// that one, and must not begin anew elsewhere (KAFKA-16234).
+    Directory([u8; 16]),
 }
 
 impl LogManager {
     /// Takes possession of the directories, and opens no log yet.
     ///
     /// # Errors
-    /// A sentence with the directory, if it cannot be created, read or written, is given twice, is
-    /// in use by another process, or belongs to another broker.
+    /// A sentence with the directory, if it is given twice, is in use by another process, or belongs to
+    /// another broker; if it cannot be created, read or written, and is the only one, or the broker is alone.
     pub fn new(
         config: LogManagerConfig,
         scheduler: Arc<dyn Scheduler>,
         time: Arc<dyn Time>,
     ) -> Result<Arc<Self>, KafkaError> {
         let failure_channel = Arc::new(LogDirFailureChannel::default());
-        let mut dirs: Vec<LogDirectory> = Vec::new();
-        for path in &config.log_dirs {
-            let path = create_directory(path)?;
-            if dirs.iter().any(|other| other.path == path) {
-                return Err(refused(format!(
-                    "the log directory {} is given twice",
-                    path.display()
-                )));
-            }
-            let lock = lock_directory(&path)?;
-            match config.joins_a_cluster {
-                true => check_is_for_node(&path, config.broker_id)?,
-                false => check_meta_properties(&path, config.broker_id)?,
-            }
-            let recovery_points = OffsetCheckpoint::new(path.join(RECOVERY_POINT_CHECKPOINT_FILE));
-            let log_start_offsets =
-                OffsetCheckpoint::new(path.join(LOG_START_OFFSET_CHECKPOINT_FILE));
-            let is_loaded = AtomicBool::new(false);
-            dirs.push(LogDirectory {
-                status: failure_channel.watch(&path),
-                path,
-                recovery_points,
-                log_start_offsets,
-                is_loaded,
-                _lock: lock,
-            });
-        }
-        if dirs.is_empty() {
-            return Err(refused("there is no log directory: set log.dirs".to_string()));
-        }
+        let dirs = take_directories(&config, &failure_channel)?;
         let writer = LogsWriter::default();
         let logs = Arc::clone(writer.logs());
-        let paths: Vec<PathBuf> = dirs.iter().map(|dir| dir.path.clone()).collect();
+        let online = dirs.iter().filter(|dir| dir.status.is_online());
+        let paths: Vec<PathBuf> = online.map(|dir| dir.path.clone()).collect();
         let (cleaner_config, shared_logs) = (config.cleaner.clone(), Arc::clone(&logs));
         let cleaner = LogCleaner::new(cleaner_config, shared_logs, &paths, Arc::clone(&time));
         Ok(Arc::new_cyclic(|this| Self {
+            joins_a_cluster: config.joins_a_cluster,
             config: RwLock::new(config),
             dirs,
             logs,
@@ -208,16 +173,51 @@ impl LogManager {
         topic_configs: &HashMap<String, LogConfig>,
         progress: &Arc<LoadingProgress>,
     ) -> Result<(), KafkaError> {
+        self.open_each_dir_by(|dir| self.load_directory(dir, topic_configs, progress))?;
+        info!("opened {} logs", self.online_logs().count());
+        Ok(())
+    }
+
+    /// Does in each directory that is online what belongs to the start. In a cluster one that turns out to be
+    /// broken goes offline, if another is left.
+    ///
+    /// # Errors
+    /// What `work` reports for the only directory, or for one that is not broken.
+    pub fn open_each_dir(
+        &self,
+        mut work: impl FnMut(&Path) -> Result<(), KafkaError>,
+    ) -> Result<(), KafkaError> {
+        self.open_each_dir_by(|dir| work(&dir.path))
+    }
+
+    fn open_each_dir_by(
+        &self,
+        mut work: impl FnMut(&OwnedLogDirectory) -> Result<(), KafkaError>,
+    ) -> Result<(), KafkaError> {
         for dir in &self.dirs {
-            self.load_directory(dir, topic_configs, progress)?;
+            if dir.status.is_online()
+                && let Err(error) = work(dir)
+            {
+                self.start_without(dir, error)?;
+            }
         }
-        info!("opened {} logs", self.all_logs().len());
+        Ok(())
+    }
+
+    fn start_without(&self, dir: &OwnedLogDirectory, error: KafkaError) -> Result<(), KafkaError> {
+        let is_other_left = self.online_dirs().any(|it| it.path != dir.path);
+        // It may be offline by now, by another thread that has met the same disk.
+        let is_its_fault = is_broken(&error) || !dir.status.is_online();
+        if !(self.joins_a_cluster && is_other_left && is_its_fault) {
+            return Err(error);
+        }
+        dir.status.take_offline(error.to_string());
         Ok(())
     }
 
     fn load_directory(
         &self,
-        dir: &LogDirectory,
+        dir: &OwnedLogDirectory,
         topic_configs: &HashMap<String, LogConfig>,
         progress: &Arc<LoadingProgress>,
     ) -> Result<(), KafkaError> {
@@ -329,28 +329,43 @@ impl LogManager {
         topic_and_partition: &TopicAndPartition,
         config: LogConfig,
     ) -> Result<Arc<Log>, KafkaError> {
-        self.get_or_create_log(topic_and_partition, config, |_| Ok(()))
+        self.get_or_create_log(topic_and_partition, config, LogPlace::Anywhere, |_| Ok(()))
     }
 
-    /// As [`create_log`](Self::create_log), for the topic with this id. A log that is there has to
-    /// belong to it.
+    /// The log of a partition of the topic with this id, which is created in its place if it is missing. A log
+    /// that is there has to belong to that topic.
     ///
     /// # Errors
-    /// The same; `INCONSISTENT_TOPIC_ID`.
+    /// Those of [`create_log`](Self::create_log), also if the log may lie in a directory that is offline;
+    /// `INCONSISTENT_TOPIC_ID`.
     pub fn create_log_of(
         &self,
         topic_id: &[u8; 16],
         topic_and_partition: &TopicAndPartition,
-        config: LogConfig,
+        config: &LogConfig,
+        place: LogPlace,
     ) -> Result<Arc<Log>, KafkaError> {
-        let record = |log: &Log| record_topic_id(log.dir(), topic_id);
-        self.get_or_create_log(topic_and_partition, config, record)
+        let record = |log: &Log| {
+            log.log_dir().check_online()?;
+            record_topic_id(log.dir(), topic_id)
+        };
+        loop {
+            let online = self.online_dirs().count();
+            let log = self.get_or_create_log(topic_and_partition, config.clone(), place, record);
+            // A disk that fails by it leaves the log to the next one. Each fails once.
+            let is_left = |online_now: usize| 0 < online_now && online_now < online;
+            match log {
+                Err(_) if place == LogPlace::Anywhere && is_left(self.online_dirs().count()) => {}
+                log => return log,
+            }
+        }
     }
 
     fn get_or_create_log(
         &self,
         topic_and_partition: &TopicAndPartition,
         config: LogConfig,
+        place: LogPlace,
         record: impl Fn(&Log) -> Result<(), KafkaError>,
     ) -> Result<Arc<Log>, KafkaError> {
         let mut writer = locked(&self.writer);
@@ -361,7 +376,7 @@ impl LogManager {
             let why = "the broker is shutting down, and creates no logs any more";
             return Err(KafkaError::api(Errors::BrokerNotAvailable, why));
         }
-        let log_dir = self.least_loaded_dir(&writer)?;
+        let log_dir = self.dir_for(place, &writer)?;
         let dir = log_dir.path.join(topic_and_partition.to_string());
         let is_new = !dir.exists();
         let opened = Log::open(&dir, config, self.log_open(log_dir, Offset::FIRST, false));
@@ -384,6 +399,12 @@ impl LogManager {
     pub fn delete_log(&self, topic_and_partition: &TopicAndPartition) -> Result<bool, KafkaError> {
         let mut writer = locked(&self.writer);
         let Some(log) = self.get_log(topic_and_partition) else { return Ok(false) };
+        if self.joins_a_cluster && !log.log_dir().is_online() {
+            // It lies there until a start finds that nobody expects it. Until then it must not keep another log of
+            // its name from being made (KAFKA-16157).
+            writer.remove(topic_and_partition);
+            return Ok(true);
+        }
         let pause = self.cleaner.pause(&log);
         let deleted = log.delete();
         if log.is_deleted() {
@@ -405,6 +426,35 @@ impl LogManager {
     /// All directories, in the order of the settings.
     pub fn log_dirs(&self) -> Vec<PathBuf> {
         self.dirs.iter().map(|dir| dir.path.clone()).collect()
+    }
+
+    /// Those that are online.
+    pub fn online_log_dirs(&self) -> Vec<PathBuf> {
+        self.online_dirs().map(|dir| dir.path.clone()).collect()
+    }
+
+    /// By this id the controllers of a cluster know the directory `dir`. It is set once.
+    pub fn set_directory_id(&self, dir: &Path, id: [u8; 16]) {
+        if let Some(dir) = self.dirs.iter().find(|it| it.path == dir) {
+            let _ = dir.id.set(id);
+        }
+    }
+
+    /// Port of `directoryId`: the id of a directory; `None` if it is not known, as of one that could not be opened.
+    pub fn directory_id(&self, dir: &Path) -> Option<[u8; 16]> {
+        self.dirs.iter().find(|it| it.path == dir)?.id.get().copied()
+    }
+
+    /// Port of `directoryIdsSet`: the ids of all directories that have one, in their order.
+    pub fn directory_ids(&self) -> Vec<[u8; 16]> {
+        let mut ids: Vec<_> = self.dirs.iter().filter_map(|it| it.id.get().copied()).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// The id of the directory in which the log of a partition lies, also if it is offline by now.
+    pub fn directory_id_of(&self, topic_and_partition: &TopicAndPartition) -> Option<[u8; 16]> {
+        self.directory_id(self.get_log(topic_and_partition)?.log_dir().path())
     }
 
     /// The statuses of all directories, in the same order.
@@ -430,7 +480,7 @@ impl LogManager {
         self.online_dirs().next().is_some()
     }
 
-    fn online_dirs(&self) -> impl Iterator<Item = &LogDirectory> {
+    fn online_dirs(&self) -> impl Iterator<Item = &OwnedLogDirectory> {
         self.dirs.iter().filter(|dir| dir.status.is_online())
     }
 
@@ -500,7 +550,7 @@ impl LogManager {
         self.in_each_directory(|dir| self.checkpoint_directory(dir))
     }
 
-    fn checkpoint_directory(&self, dir: &LogDirectory) -> Result<(), KafkaError> {
+    fn checkpoint_directory(&self, dir: &OwnedLogDirectory) -> Result<(), KafkaError> {
         let point = |log: Arc<Log>| (log.topic_and_partition().clone(), log.recovery_point());
         // A truncation may have moved one back, and its own write must not be undone by an older one.
         Ok(dir
@@ -519,26 +569,26 @@ impl LogManager {
     /// Does `work` in each directory that is online: one that fails does not stop the others.
     fn in_each_directory(
         &self,
-        work: impl Fn(&LogDirectory) -> Result<(), KafkaError>,
+        work: impl Fn(&OwnedLogDirectory) -> Result<(), KafkaError>,
     ) -> Result<(), KafkaError> {
         let results = self.online_dirs().map(|dir| dir.status.note(work(dir)));
         results.fold(Ok(()), Result::and)
     }
 
-    fn checkpoint_log_starts_of(&self, dir: &LogDirectory) -> Result<(), KafkaError> {
+    fn checkpoint_log_starts_of(&self, dir: &OwnedLogDirectory) -> Result<(), KafkaError> {
         Ok(dir.log_start_offsets.write_current(|| self.log_starts_in(dir))?)
     }
 
     /// The same, unless the file has them already: an admin's deletion writes it on the leader, and followers
     /// learn of it by the way.
-    fn checkpoint_moved_log_starts_of(&self, dir: &LogDirectory) -> Result<(), KafkaError> {
+    fn checkpoint_moved_log_starts_of(&self, dir: &OwnedLogDirectory) -> Result<(), KafkaError> {
         match dir.log_start_offsets.read()? == self.log_starts_in(dir) {
             true => Ok(()),
             false => self.checkpoint_log_starts_of(dir),
         }
     }
 
-    fn log_starts_in(&self, dir: &LogDirectory) -> BTreeMap<TopicAndPartition, Offset> {
+    fn log_starts_in(&self, dir: &OwnedLogDirectory) -> BTreeMap<TopicAndPartition, Offset> {
         let logs = self.logs.in_directory(&dir.path).into_iter();
         let moved = logs.filter(|log| log.log_start_offset() > log.segments()[0].base_offset());
         moved.map(|log| (log.topic_and_partition().clone(), log.log_start_offset())).collect()
@@ -570,7 +620,7 @@ impl LogManager {
 
     /// The mark says that all logs are flushed. If one is not, the others need not be read at the
     /// next start beyond their recovery points.
-    fn close_directory(&self, dir: &LogDirectory) -> Result<(), KafkaError> {
+    fn close_directory(&self, dir: &OwnedLogDirectory) -> Result<(), KafkaError> {
         dir.status.check_online()?;
         let close = |log: Arc<Log>| log.flush().and_then(|()| log.close());
         let threads = read_locked(&self.config).recovery_threads_per_data_dir;
@@ -583,7 +633,28 @@ impl LogManager {
         Ok(clean_shutdown_file_handler::write(&dir.path, *locked(&self.broker_epoch))?)
     }
 
-    fn least_loaded_dir(&self, writer: &LogsWriter) -> Result<&LogDirectory, KafkaError> {
+    fn dir_for(
+        &self,
+        place: LogPlace,
+        writer: &LogsWriter,
+    ) -> Result<&OwnedLogDirectory, KafkaError> {
+        let LogPlace::Directory(id) = place else { return self.least_loaded_dir(writer) };
+        match self.online_dirs().find(|dir| dir.id.get() == Some(&id)) {
+            Some(dir) => Ok(dir),
+            None if self.has_offline_log_dir() => Err(KafkaError::api(
+                Errors::KafkaStorageError,
+                format!(
+                    "the controller has its log in the directory with the id {}, which may be the one that is \
+                     offline here",
+                    uuid_text(&id)
+                ),
+            )),
+            None => self.least_loaded_dir(writer),
+        }
+    }
+
+    /// Port of `nextLogDirs`.
+    fn least_loaded_dir(&self, writer: &LogsWriter) -> Result<&OwnedLogDirectory, KafkaError> {
         let least_loaded = self.online_dirs().min_by_key(|dir| writer.count_in(&dir.path));
         least_loaded.ok_or_else(|| {
             KafkaError::api(Errors::KafkaStorageError, "all log directories are offline")
@@ -592,13 +663,48 @@ impl LogManager {
 
     fn log_open(
         &self,
-        dir: &LogDirectory,
+        dir: &OwnedLogDirectory,
         recovery_point: Offset,
         is_clean_shutdown: bool,
     ) -> LogOpen {
         let (scheduler, time) = (Arc::clone(&self.scheduler), Arc::clone(&self.time));
         let (log_dir, progress) = (Arc::clone(&dir.status), Arc::default());
         LogOpen { recovery_point, is_clean_shutdown, log_dir, progress, scheduler, time }
+    }
+}
+
+/// The directories of the settings, which are this process's from now on. In a cluster one that is broken is offline,
+/// if another is left.
+fn take_directories(
+    config: &LogManagerConfig,
+    channel: &Arc<LogDirFailureChannel>,
+) -> Result<Vec<OwnedLogDirectory>, KafkaError> {
+    let is_for_others = config.joins_a_cluster && config.log_dirs.len() > 1;
+    let (mut dirs, mut failure) = (Vec::<OwnedLogDirectory>::new(), None);
+    for path in &config.log_dirs {
+        let created = create_directory(path).map_err(KafkaError::from);
+        let taken = created.and_then(|path| {
+            if dirs.iter().any(|other| other.path == path) {
+                let path = path.display();
+                return Err(refused(format!("the log directory {path} is given twice")));
+            }
+            OwnedLogDirectory::take(path, config.broker_id, config.joins_a_cluster, channel)
+        });
+        match taken {
+            Ok(dir) => dirs.push(dir),
+            Err(error) if is_for_others && is_broken(&error) => {
+                dirs.push(OwnedLogDirectory::offline(path, channel, &error));
+                failure.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if dirs.is_empty() {
+        return Err(refused("there is no log directory: set log.dirs".to_string()));
+    }
+    match failure {
+        Some(error) if dirs.iter().all(|dir| !dir.status.is_online()) => Err(error),
+        _ => Ok(dirs),
     }
 }
 

@@ -8,4 +8,5 @@ pub mod epochs;
 pub mod log;
 pub mod cleaner;
 pub mod recovery_threads;
+mod owned_log_directory;
 pub mod log_manager;

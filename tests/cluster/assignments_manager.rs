@@ -1,18 +1,21 @@
 //! What a broker tells the controller about the place of its replicas.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use transferto::common::errors::Errors;
 use transferto::common::mock_scheduler::MockScheduler;
 use transferto::common::mock_time::MockTime;
 use transferto::common::scheduler::Scheduler;
+use transferto::common::topic_partition::TopicAndPartition;
+use transferto::image::directory_id::UNASSIGNED;
 use transferto::image::metadata_publisher::MetadataPublisher;
 use transferto::image::records::metadata_record::MetadataRecord;
 use transferto::image::records::topic_records::PartitionRecord;
 use transferto::protocol::assign_replicas_to_dirs::{
     AssignReplicasToDirsRequest, AssignReplicasToDirsResponse, AssignedDirectory,
-    AssignedPartition, AssignedTopic,
+    AssignedPartition, AssignedTopic, DirectoryData,
 };
 use transferto::protocol::wire::uuid::Uuid;
 use transferto::server::cluster::assignments_manager::AssignmentsManager;
@@ -20,13 +23,16 @@ use transferto::server::cluster::controller_channel::ControllerError;
 
 use crate::images::{Cluster, topic_id};
 use crate::mock_controller_channel::{MockControllerChannel, Sent};
-use crate::scene::BROKER_ID;
+use crate::scene::{BROKER_ID, feature};
 
 const DIRECTORY: [u8; 16] = [1; 16];
 const LOST_DIRECTORY: [u8; 16] = [2; 16];
+const OTHER_DIRECTORY: [u8; 16] = [3; 16];
 
-/// A broker whose only directory is [`DIRECTORY`].
+/// A broker whose logs lie in [`DIRECTORY`], unless a test says otherwise.
 struct Scene {
+    /// The logs that lie elsewhere; those without a log have no directory.
+    elsewhere: Arc<Mutex<BTreeMap<TopicAndPartition, Option<[u8; 16]>>>>,
     cluster: Cluster,
     manager: Arc<AssignmentsManager>,
     channel: Arc<MockControllerChannel>,
@@ -44,11 +50,24 @@ impl Scene {
         let time = Arc::new(MockTime::new());
         let scheduler = Arc::new(MockScheduler::new(Arc::clone(&time)));
         let for_manager = Arc::clone(&scheduler) as Arc<dyn Scheduler>;
-        let manager = AssignmentsManager::new(BROKER_ID, DIRECTORY, for_manager);
+        let elsewhere = Arc::<Mutex<BTreeMap<_, _>>>::default();
+        let place_of = {
+            let elsewhere = Arc::clone(&elsewhere);
+            move |key: &_| elsewhere.lock().unwrap().get(key).copied().unwrap_or(Some(DIRECTORY))
+        };
+        let manager = AssignmentsManager::new(BROKER_ID, place_of, for_manager);
         let (channel, for_manager) = MockControllerChannel::new();
         let epoch = move || Some(broker_epoch.load(Ordering::Relaxed)).filter(|it| *it != 0);
         manager.start(for_manager, epoch);
-        Self { cluster: Cluster::default(), manager, channel, scheduler, time }
+        let mut cluster = Cluster::default();
+        cluster.replay(feature("metadata.version", 17));
+        Self { elsewhere, cluster, manager, channel, scheduler, time }
+    }
+
+    /// Where the log of a partition lies, if it has one.
+    fn put(&self, topic: &str, partition: i32, directory: Option<[u8; 16]>) {
+        let key = TopicAndPartition::new(topic, partition);
+        self.elsewhere.lock().unwrap().insert(key, directory);
     }
 
     /// A topic whose partitions lie on this broker, each in the directory that is given.
@@ -122,9 +141,54 @@ fn replicas_that_the_controller_believes_in_a_lost_directory_are_told_once() {
 #[test]
 fn where_the_cluster_keeps_no_directories_nothing_is_told() {
     let mut scene = Scene::new();
+    scene.cluster.replay(feature("metadata.version", 16));
     scene.cluster.topic("foo", topic_id(1)).partition(topic_id(1), 0, &[BROKER_ID], BROKER_ID);
     scene.publish();
     assert_eq!(scene.channel.sent_count(), 0);
+}
+
+/// As they are from before the cluster kept directories.
+#[test]
+fn replicas_of_which_the_controller_knows_no_directory_are_told() {
+    let mut scene = Scene::new();
+    scene.cluster.topic("foo", topic_id(1)).partition(topic_id(1), 0, &[BROKER_ID], BROKER_ID);
+    scene.publish();
+    assert_eq!(scene.sent().0, [(1, 0)]);
+}
+
+/// Port of `AssignmentsManagerTest.testBuildRequestData`.
+#[test]
+fn replicas_in_several_directories_are_told_in_one_request() {
+    let mut scene = Scene::new();
+    scene.put("foo", 1, Some(OTHER_DIRECTORY));
+    scene.put("foo", 2, None);
+    scene.topic("foo", topic_id(1), &[UNASSIGNED, UNASSIGNED, UNASSIGNED, DIRECTORY]);
+    scene.publish();
+    let sent = scene.channel.take();
+    let request: AssignReplicasToDirsRequest = sent.body();
+    let told = |it: &DirectoryData| {
+        let partitions = it.topics[0].partitions.iter().map(|it| it.partition_index);
+        (it.id.0, partitions.collect::<Vec<_>>())
+    };
+    let told: Vec<_> = request.directories.iter().map(told).collect();
+    assert_eq!(told, [(DIRECTORY, vec![0]), (OTHER_DIRECTORY, vec![1])], "one has no log");
+}
+
+/// An answer that comes late is about the directory of then.
+#[test]
+fn a_replica_that_lies_elsewhere_by_the_time_of_the_answer_is_told_again() {
+    let mut scene = Scene::new();
+    scene.topic("foo", topic_id(1), &[UNASSIGNED]);
+    scene.publish();
+    let (_, sent) = scene.sent();
+    scene.put("foo", 0, Some(OTHER_DIRECTORY));
+    scene.cluster.lead(topic_id(1), 0, BROKER_ID, &[BROKER_ID]);
+    scene.publish();
+    sent.respond::<AssignReplicasToDirsRequest>(&answer(&[(1, 0, Errors::None)]));
+    scene.time.sleep(200);
+    scene.scheduler.tick();
+    let request: AssignReplicasToDirsRequest = scene.channel.take().body();
+    assert_eq!(request.directories[0].id, Uuid(OTHER_DIRECTORY));
 }
 
 /// The controller would refuse it, every half second as its metadata log grows, while a restarted broker waits

@@ -49,21 +49,25 @@ pub(crate) const FOO: [u8; 16] = [0xf0; 16];
 pub(crate) struct Broker {
     pub(crate) cluster: Cluster,
     image: Arc<CurrentImage>,
-    log_manager: Arc<LogManager>,
+    pub(crate) log_manager: Arc<LogManager>,
     replica_manager: Arc<ReplicaManager>,
     pub(crate) fetchers: Arc<RecordingFetchers>,
     pub(crate) changes: ReplicaChanges,
-    dir: TempDir,
+    pub(crate) dir: TempDir,
 }
 
 impl Broker {
     pub(crate) fn new() -> Self {
+        Self::with_log_dirs(&["logs"])
+    }
+
+    pub(crate) fn with_log_dirs(names: &[&str]) -> Self {
         let dir = TempDir::new();
         let time = Arc::new(MockTime::new());
         let scheduler: Arc<dyn Scheduler> = Arc::new(MockScheduler::new(Arc::clone(&time)));
         let time: Arc<dyn Time> = time;
         let config = LogManagerConfig {
-            log_dirs: vec![dir.join("logs")],
+            log_dirs: names.iter().map(|name| dir.join(name)).collect(),
             broker_id: LOCAL,
             joins_a_cluster: true,
             default_config: LogConfig::default(),

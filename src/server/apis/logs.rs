@@ -17,7 +17,7 @@ use crate::protocol::delete_records::{
 };
 use crate::protocol::describe_log_dirs::{
     DescribeLogDirsPartition, DescribeLogDirsRequest, DescribeLogDirsResponse,
-    DescribeLogDirsResult, DescribeLogDirsTopic, UNKNOWN_VOLUME_BYTES,
+    DescribeLogDirsResult, DescribeLogDirsTopic, INVALID_OFFSET_LAG, UNKNOWN_VOLUME_BYTES,
 };
 use crate::protocol::request::ResponseBody;
 use crate::replica::delayed_delete_records::{DeleteRecordsPartitionStatus, DeletedRecords};
@@ -167,12 +167,35 @@ impl LogApis {
         let mut logs = self.log_manager.all_logs();
         logs.retain(|log| is_wanted(log.topic_and_partition()));
         let describe = |dir: &PathBuf| match self.log_manager.is_log_dir_online(dir) {
-            true => described(dir, &logs),
+            true => self.described(dir, &logs),
             false => offline(dir),
         };
         let results = self.log_manager.log_dirs().iter().map(describe).collect();
         let response = DescribeLogDirsResponse { results, ..DescribeLogDirsResponse::default() };
         reply.send_body(&ResponseBody::DescribeLogDirs(response));
+    }
+
+    /// A log directory with those of `logs` that lie in it.
+    fn described(&self, dir: &Path, logs: &[Arc<Log>]) -> DescribeLogDirsResult {
+        let mut topics: BTreeMap<&str, Vec<DescribeLogDirsPartition>> = BTreeMap::new();
+        for log in logs.iter().filter(|log| log.dir().parent() == Some(dir)) {
+            let TopicAndPartition { topic, partition } = log.topic_and_partition();
+            topics.entry(topic).or_default().push(DescribeLogDirsPartition {
+                partition_index: *partition,
+                partition_size: i64::try_from(log.size()).unwrap_or(i64::MAX),
+                offset_lag: self.offset_lag(log),
+                ..DescribeLogDirsPartition::default()
+            });
+        }
+        described(dir, topics)
+    }
+
+    /// Port of `getLogEndOffsetLag`.
+    fn offset_lag(&self, log: &Log) -> i64 {
+        let hosted = self.replica_manager.local_logs().get_partition(log.topic_and_partition());
+        let Some(partition) = hosted else { return INVALID_OFFSET_LAG };
+        let high_watermark = partition.local_replica().high_watermark().message_offset;
+        (high_watermark.0 - log.log_end_offset().0).max(0)
     }
 }
 
@@ -194,17 +217,10 @@ fn delete_records_response(
     DeleteRecordsResponse { throttle_time_ms: 0, topics }
 }
 
-/// A log directory with those of `logs` that lie in it.
-fn described(dir: &Path, logs: &[Arc<Log>]) -> DescribeLogDirsResult {
-    let mut topics: BTreeMap<&str, Vec<DescribeLogDirsPartition>> = BTreeMap::new();
-    for log in logs.iter().filter(|log| log.dir().parent() == Some(dir)) {
-        let TopicAndPartition { topic, partition } = log.topic_and_partition();
-        topics.entry(topic).or_default().push(DescribeLogDirsPartition {
-            partition_index: *partition,
-            partition_size: i64::try_from(log.size()).unwrap_or(i64::MAX),
-            ..DescribeLogDirsPartition::default()
-        });
-    }
+fn described(
+    dir: &Path,
+    topics: BTreeMap<&str, Vec<DescribeLogDirsPartition>>,
+) -> DescribeLogDirsResult {
     let topic = |(name, mut partitions): (&str, Vec<DescribeLogDirsPartition>)| {
         partitions.sort_unstable_by_key(|it| it.partition_index);
         DescribeLogDirsTopic { name: name.to_string(), partitions }

@@ -1,10 +1,11 @@
 //! Port of `org.apache.kafka.server.AssignmentsManager`: tells the controller where the replicas of this
 //! broker lie, if it believes them elsewhere.
 //!
-//! With one log directory that is so after a disk was replaced: the new directory has another id, and the
-//! controller keeps the partitions of the old one offline until it learns that they have been made anew.
+//! That is so for each new replica of a broker with several log directories, which chooses the directory itself;
+//! and after a disk was replaced: the new directory has another id, and the controller keeps the partitions of the
+//! old one offline until it learns that they have been made anew.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use log::{Level, debug, log};
@@ -14,11 +15,13 @@ use crate::common::lock::locked;
 use crate::common::log_limit::{LogKind, limited};
 use crate::common::scheduler::Scheduler;
 use crate::common::text::counted;
+use crate::common::topic_partition::TopicAndPartition;
 use crate::common::uuid::uuid_text;
+use crate::image::directory_id::{DirectoryId, FIRST_VERSION_WITH_DIRECTORIES};
 use crate::image::metadata_delta::MetadataDelta;
 use crate::image::metadata_image::MetadataImage;
 use crate::image::metadata_publisher::MetadataPublisher;
-use crate::image::topic_image::TopicImage;
+use crate::image::topic_image::PartitionRegistration;
 use crate::protocol::assign_replicas_to_dirs::{
     AssignReplicasToDirsRequest, AssignReplicasToDirsResponse, DirectoryData, DirectoryPartition,
     DirectoryTopic,
@@ -38,11 +41,13 @@ const REQUEST_TIMEOUT_MS: i64 = 60_000;
 /// The epoch of this broker's registration; `None` until there is one.
 type BrokerEpoch = Box<dyn Fn() -> Option<i64> + Send + Sync>;
 
+/// The directory in which the log of a partition lies, if it has one.
+type PlaceOf = Box<dyn Fn(&TopicAndPartition) -> Option<DirectoryId> + Send + Sync>;
+
 /// Follows the cluster, and sends one request at a time.
 pub struct AssignmentsManager {
     broker_id: i32,
-    /// Of the only log directory.
-    directory_id: [u8; 16],
+    place_of: PlaceOf,
     scheduler: Arc<dyn Scheduler>,
     /// Set when the broker registers.
     way: OnceLock<Way>,
@@ -59,17 +64,22 @@ type TopicIdPartition = ([u8; 16], i32);
 
 #[derive(Default)]
 struct Assignments {
-    /// What the controller believes elsewhere: at most all replicas of this broker.
-    waiting: BTreeSet<TopicIdPartition>,
+    /// What the controller believes elsewhere, and where it lies: at most all replicas of this broker.
+    waiting: BTreeMap<TopicIdPartition, DirectoryId>,
     /// Changes of the metadata do not cut a wait after a failure short.
     is_in_flight_or_backing_off: bool,
     failures: u32,
 }
 
 impl AssignmentsManager {
-    pub fn new(broker_id: i32, directory_id: [u8; 16], scheduler: Arc<dyn Scheduler>) -> Arc<Self> {
+    /// `place_of` is asked when the logs have followed the cluster.
+    pub fn new(
+        broker_id: i32,
+        place_of: impl Fn(&TopicAndPartition) -> Option<DirectoryId> + Send + Sync + 'static,
+        scheduler: Arc<dyn Scheduler>,
+    ) -> Arc<Self> {
         let (way, assignments) = (OnceLock::new(), Mutex::default());
-        Arc::new(Self { broker_id, directory_id, scheduler, way, assignments })
+        Arc::new(Self { broker_id, place_of: Box::new(place_of), scheduler, way, assignments })
     }
 
     /// From now on the controller is told, also of what has been found already.
@@ -84,26 +94,34 @@ impl AssignmentsManager {
         self.send_next();
     }
 
-    /// Whether this broker has a replica of the partition that the controller believes elsewhere. At a
-    /// `metadata.version` below 17 it believes nothing.
-    fn is_elsewhere(&self, topic: &TopicImage, number: usize) -> bool {
-        let partition = &topic.partitions[number];
-        let place = partition.replicas.iter().position(|it| *it == self.broker_id);
-        place
-            .and_then(|place| partition.directories.get(place))
-            .is_some_and(|directory| *directory != self.directory_id)
+    /// Where the replica lies that this broker has of the partition, if the controller believes it elsewhere.
+    fn misplaced(
+        &self,
+        name: &str,
+        number: i32,
+        it: &PartitionRegistration,
+    ) -> Option<DirectoryId> {
+        if !it.replicas.contains(&self.broker_id) {
+            return None;
+        }
+        let place = (self.place_of)(&TopicAndPartition::new(name, number))?;
+        (it.directory(self.broker_id) != place).then_some(place)
     }
 
     fn note(&self, delta: &MetadataDelta, after: &MetadataImage) {
         let mut assignments = locked(&self.assignments);
         for (_, topic_id) in &delta.topics.deleted {
-            assignments.waiting.retain(|(id, _)| id != topic_id);
+            assignments.waiting.retain(|(id, _), _| id != topic_id);
         }
-        for topic in delta.topics.changed.iter().filter_map(|name| after.topics.topic(name)) {
-            for (partition, number) in (0..).zip(0..topic.partitions.len()) {
-                match self.is_elsewhere(topic, number) {
-                    true => assignments.waiting.insert((topic.id, partition)),
-                    false => assignments.waiting.remove(&(topic.id, partition)),
+        if after.features.metadata_version() < FIRST_VERSION_WITH_DIRECTORIES {
+            return; // The controller believes nothing.
+        }
+        for name in &delta.topics.changed {
+            let Some(topic) = after.topics.topic(name) else { continue };
+            for (number, partition) in (0..).zip(&topic.partitions) {
+                match self.misplaced(name, number, partition) {
+                    Some(place) => assignments.waiting.insert((topic.id, number), place),
+                    None => assignments.waiting.remove(&(topic.id, number)),
                 };
             }
         }
@@ -121,18 +139,21 @@ impl AssignmentsManager {
         assignments.is_in_flight_or_backing_off = true;
         // What is repeated is not said again.
         let level = if assignments.failures == 0 { Level::Info } else { Level::Debug };
-        let sent: Vec<_> =
-            assignments.waiting.iter().take(ASSIGNMENTS_PER_REQUEST_MAX).copied().collect();
+        let mut by_directory = BTreeMap::<DirectoryId, Vec<TopicIdPartition>>::new();
+        for (partition, place) in assignments.waiting.iter().take(ASSIGNMENTS_PER_REQUEST_MAX) {
+            by_directory.entry(*place).or_default().push(*partition);
+        }
         drop(assignments);
-        let replicas = counted(sent.len(), "replica");
-        log!(level, "telling the controller that the log directory of this broker has {replicas}");
+        let replicas = counted(by_directory.values().map(Vec::len).sum(), "replica");
+        log!(level, "telling the controller in which log directory this broker has {replicas}");
+        let of_directory = |(id, partitions): (DirectoryId, Vec<_>)| DirectoryData {
+            id: Uuid(id),
+            topics: by_topic(&partitions),
+        };
         let request = AssignReplicasToDirsRequest {
             broker_id: self.broker_id,
             broker_epoch,
-            directories: vec![DirectoryData {
-                id: Uuid(self.directory_id),
-                topics: by_topic(&sent),
-            }],
+            directories: by_directory.into_iter().map(of_directory).collect(),
         };
         let this = Arc::clone(self);
         let handle = move |answer| this.handle(answer);
@@ -154,8 +175,14 @@ impl AssignmentsManager {
             }
         };
         // An answer about other partitions than those that were asked about is none.
-        let count = settled.iter().filter(|it| assignments.waiting.remove(it)).count();
-        let is_progress = count > 0;
+        let mut is_progress = false;
+        for (partition, place) in settled {
+            // Unless it is by now in another place.
+            if assignments.waiting.get(&partition) == Some(&place) {
+                assignments.waiting.remove(&partition);
+                is_progress = true;
+            }
+        }
         assignments.failures = if is_progress { 0 } else { assignments.failures + 1 };
         let failures = assignments.failures;
         assignments.is_in_flight_or_backing_off = !is_progress;
@@ -203,13 +230,15 @@ fn by_topic(partitions: &[TopicIdPartition]) -> Vec<DirectoryTopic> {
 
 /// What the controller knows by now, and what it has no use for: a topic may be deleted meanwhile, and would
 /// be asked about for ever (KAFKA-17190).
-fn settled(response: &AssignReplicasToDirsResponse) -> Vec<TopicIdPartition> {
+fn settled(response: &AssignReplicasToDirsResponse) -> Vec<(TopicIdPartition, DirectoryId)> {
     let mut settled = Vec::new();
-    for topic in response.directories.iter().flat_map(|it| &it.topics) {
+    let directories = response.directories.iter();
+    let topics = directories.flat_map(|it| it.topics.iter().map(move |topic| (it.id.0, topic)));
+    for (directory, topic) in topics {
         for partition in &topic.partitions {
             match Errors::for_code(partition.error_code) {
                 Errors::None | Errors::UnknownTopicId | Errors::UnknownTopicOrPartition => {
-                    settled.push((topic.topic_id.0, partition.partition_index));
+                    settled.push(((topic.topic_id.0, partition.partition_index), directory));
                 }
                 error => log!(
                     limited(LogKind::Failures, Level::Warn),

@@ -158,15 +158,28 @@ impl BrokerLifecycleManager {
         !locked_again(waited).1.timed_out()
     }
 
-    /// Tells the controller that a log directory has failed, and waits until it knows, at most for
-    /// `timeout`. Returns whether it knows: a broker that cannot tell has to stop, since it may lead
-    /// partitions that it has lost.
-    pub fn propagate_directory_failure(&self, directory_id: [u8; 16], timeout: Duration) -> bool {
+    /// Tells the controller from now on that a log directory has failed.
+    pub fn propagate_directory_failure(&self, directory_id: [u8; 16]) {
         self.change(|it, now_ms| it.propagate_directory_failure(directory_id, now_ms));
+    }
+
+    /// Whether the controller knows that a log directory has failed, or is told nothing any more.
+    pub fn is_directory_failure_known(&self, directory_id: &[u8; 16]) -> bool {
+        let lifecycle = locked(&self.lifecycle);
+        lifecycle.is_directory_failure_known(directory_id)
+            || lifecycle.state == LifecycleState::ShuttingDown
+    }
+
+    /// Waits until the controller knows that a log directory has failed, at most for `timeout`. Returns whether it
+    /// knows.
+    pub fn wait_until_directory_failure_is_known(
+        &self,
+        directory_id: &[u8; 16],
+        timeout: Duration,
+    ) -> bool {
         let lifecycle = locked(&self.lifecycle);
         let is_unknown = |it: &mut BrokerLifecycle| {
-            !it.is_directory_failure_known(&directory_id)
-                && it.state != LifecycleState::ShuttingDown
+            !it.is_directory_failure_known(directory_id) && it.state != LifecycleState::ShuttingDown
         };
         let waited = self.is_changed.wait_timeout_while(lifecycle, timeout, is_unknown);
         !locked_again(waited).1.timed_out()

@@ -23,6 +23,7 @@ use crate::replica::replica_manager::ReplicaManager;
 use crate::replica::replication_engine::ReplicationEngine;
 use crate::server::cluster::coordinator_updates::update_coordinator;
 use crate::server::cluster::dynamic_config_publisher::DynamicConfigPublisher;
+use crate::server::cluster::metadata_version_config_validator::check_log_dirs;
 use crate::server::cluster::replica_changes::{ReplicaChanges, ReplicaParts};
 use crate::server::cluster::security_publishers::SecurityPublishers;
 use crate::storage::files::stray_directories::set_strays_aside;
@@ -155,16 +156,19 @@ impl BrokerMetadataPublisher {
     }
 
     /// Port of `initializeManagers`.
-    fn initialize_managers(&self, topics: &TopicsImage) -> Result<(), KafkaError> {
+    fn initialize_managers(&self, image: &MetadataImage) -> Result<(), KafkaError> {
         let FollowingParts { broker_id, log_manager, group_coordinator, loading_progress, .. } =
             &self.parts;
-        for dir in log_manager.log_dirs() {
-            set_strays_aside(&dir, |key, id| has_replica(topics, key, id, *broker_id))?;
-        }
+        let topics = &image.topics;
+        check_log_dirs(log_manager.log_dirs().len(), image.features.metadata_version())?;
+        log_manager.open_each_dir(|dir| {
+            set_strays_aside(dir, |key, id| has_replica(topics, key, id, *broker_id)).map(|_| ())
+        })?;
         let configs: HashMap<_, _> = self.replica_changes.log_configs(topics).into_iter().collect();
         log_manager.load(&configs, loading_progress)?;
         // One that is corrupt ends the start, and not each partition by itself.
-        self.parts.replica_manager.checkpointed_high_watermarks()?;
+        let replica_manager = &self.parts.replica_manager;
+        log_manager.open_each_dir(|dir| replica_manager.check_high_watermarks_in(dir))?;
         group_coordinator.startup(None)
     }
 
@@ -217,7 +221,7 @@ impl MetadataPublisher for BrokerMetadataPublisher {
             after.features.metadata_version(),
             counted(after.topics.iter().count(), "topic")
         );
-        let initialized = self.initialize_managers(&after.topics);
+        let initialized = self.initialize_managers(after);
         match &initialized {
             Ok(()) => self.publish(delta, before, after),
             Err(error) => error!("cannot open the logs: {error}"),

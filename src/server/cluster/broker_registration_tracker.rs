@@ -5,13 +5,10 @@ use std::sync::Arc;
 
 use log::info;
 
+use crate::image::directory_id::FIRST_VERSION_WITH_DIRECTORIES;
 use crate::image::metadata_delta::MetadataDelta;
 use crate::image::metadata_image::MetadataImage;
 use crate::image::metadata_publisher::MetadataPublisher;
-
-/// The first `metadata.version` at which controllers keep the ids of log directories: 3.7-IV2. Before, they
-/// pass them over.
-const FIRST_WITH_DIRECTORIES: i16 = 17;
 
 /// Calls `refresh` when the broker has to register again.
 pub struct BrokerRegistrationTracker<F> {
@@ -27,7 +24,7 @@ impl<F: Fn() + Send + Sync> BrokerRegistrationTracker<F> {
     /// Whether the cluster keeps directories by now, and none of this broker.
     fn is_refresh_needed(&self, image: &MetadataImage) -> bool {
         let registration = image.cluster.broker(self.broker_id);
-        image.features.metadata_version() >= FIRST_WITH_DIRECTORIES
+        image.features.metadata_version() >= FIRST_VERSION_WITH_DIRECTORIES
             && registration.is_some_and(|it| it.directories.is_empty())
     }
 }

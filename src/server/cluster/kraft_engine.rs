@@ -48,6 +48,15 @@ impl ReplicationEngine for KRaftEngine {
         })
     }
 
+    fn is_replica_directory_offline(&self, key: &TopicAndPartition, broker_id: i32) -> bool {
+        let image = self.image.get();
+        let partition = image.topics.partition(&key.topic, key.partition);
+        let broker = image.cluster.broker(broker_id);
+        partition.zip(broker).is_some_and(|(partition, broker)| {
+            !broker.has_online_directory(&partition.directory(broker_id))
+        })
+    }
+
     fn end_point(&self, broker_id: i32) -> Option<BrokerEndPoint> {
         let image = self.image.get();
         let broker = image.cluster.broker(broker_id).filter(|it| !it.fenced)?;

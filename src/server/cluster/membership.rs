@@ -6,13 +6,14 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use log::{info, warn};
+use log::{error, info, warn};
 
 use crate::common::end_point::{EndPoint, SecurityProtocol};
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::lock::locked;
 use crate::common::scheduler::Scheduler;
 use crate::common::time::Time;
+use crate::common::topic_partition::TopicAndPartition;
 use crate::common::uuid::random_uuid;
 use crate::config::kafka_config::KafkaConfig;
 use crate::image::loader::metadata_loader::MetadataLoader;
@@ -31,6 +32,8 @@ use crate::server::cluster::broker_registration_tracker::BrokerRegistrationTrack
 use crate::server::cluster::cluster_view::ClusterView;
 use crate::server::cluster::controller_channel::ControllerChannel;
 use crate::server::cluster::default_alter_partition_manager::DefaultAlterPartitionManager;
+use crate::server::cluster::directory_failures::DirectoryFailures;
+use crate::server::cluster::metadata_version_config_validator::MetadataVersionConfigValidator;
 use crate::server::cluster::node_connection::BlockingConnector;
 use crate::server::cluster::node_identity::{NodeIdentity, named_controllers};
 use crate::server::cluster::node_to_controller_channel_manager::{
@@ -38,6 +41,7 @@ use crate::server::cluster::node_to_controller_channel_manager::{
 };
 use crate::server::cluster::start_cancellation::StartCancellation;
 use crate::server::cluster::unsupported_features_publisher::UnsupportedFeaturesPublisher;
+use crate::storage::log_manager::LogManager;
 
 /// How long a stop waits for the controller to move leaders: what Kafka gives the whole stop.
 const CONTROLLED_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5 * 60);
@@ -52,8 +56,10 @@ pub type FaultProcedure = Arc<dyn Fn() + Send + Sync>;
 /// A broker's place in a cluster, from [`join`](Self::join) to [`leave`](Self::leave).
 pub struct Membership {
     is_shutdown_controlled: bool,
-    directory_id: [u8; 16],
-    log_dir_failure_timeout: Duration,
+    log_dir_failure_timeout_ms: i64,
+    log_manager: Arc<LogManager>,
+    scheduler: Arc<dyn Scheduler>,
+    on_fault: FaultProcedure,
     publisher: Arc<BrokerMetadataPublisher>,
     observer: Arc<KafkaRaftClient>,
     heartbeat_channel: Arc<NodeToControllerChannelManager>,
@@ -72,6 +78,8 @@ pub struct Entrance<'a> {
     /// Follows the metadata log.
     pub publisher: Arc<BrokerMetadataPublisher>,
     pub alter_partition_manager: Arc<DefaultAlterPartitionManager>,
+    /// Knows the ids of its directories.
+    pub log_manager: &'a Arc<LogManager>,
     pub scheduler: &'a Arc<dyn Scheduler>,
     pub time: &'a Arc<dyn Time>,
     /// Called when the metadata log cannot be followed any further. Then a start fails by itself.
@@ -88,21 +96,25 @@ impl Membership {
         identity: NodeIdentity,
         entrance: Entrance<'_>,
     ) -> Result<Self, KafkaError> {
-        let Entrance { endpoints, publisher, alter_partition_manager, scheduler, time, on_fault } =
-            entrance;
+        let Entrance { endpoints, publisher, alter_partition_manager, .. } = entrance;
+        let Entrance { log_manager, scheduler, time, on_fault, .. } = entrance;
         let cluster_id = identity.cluster_id.clone();
         let broker_identity = BrokerIdentity {
             broker_id: config.broker_id,
             cluster_id: cluster_id.clone(),
             incarnation_id: random_uuid()?,
-            directory_ids: vec![identity.directory_id],
+            directory_ids: log_manager.directory_ids(),
             previous_broker_epoch: identity.previous_broker_epoch.unwrap_or(NO_PREVIOUS_EPOCH),
             rack: config.broker_rack.clone(),
             listeners: registered_listeners(config, endpoints)?,
         };
         announce(config, &cluster_id);
+        let place_of = {
+            let log_manager = Arc::clone(log_manager);
+            move |key: &TopicAndPartition| log_manager.directory_id_of(key)
+        };
         let assignments =
-            AssignmentsManager::new(config.broker_id, identity.directory_id, Arc::clone(scheduler));
+            AssignmentsManager::new(config.broker_id, place_of, Arc::clone(scheduler));
         let registered = Arc::<OnceLock<Arc<BrokerLifecycleManager>>>::default();
         let fault = Arc::<Mutex<Option<String>>>::default();
         let observation = Observation {
@@ -111,7 +123,7 @@ impl Membership {
             registered: &registered,
             fault: &fault,
         };
-        let observer = observation.begin(config, &cluster_id, on_fault)?;
+        let observer = observation.begin(config, &cluster_id, Arc::clone(&on_fault))?;
         let heartbeat_channel = channel("heartbeat", config, &observer, time)?;
         let forwarding_channel = channel("forwarding", config, &observer, time)?;
         let alter_partition_channel = channel("alter-partition", config, &observer, time)?;
@@ -141,10 +153,10 @@ impl Membership {
         alter_partition_manager.start(channel, move || epoch_of.upgrade()?.broker_epoch());
         Ok(Self {
             is_shutdown_controlled: config.controlled_shutdown_enable,
-            directory_id: identity.directory_id,
-            log_dir_failure_timeout: Duration::from_millis(
-                config.log_dir_failure_timeout_ms.unsigned_abs(),
-            ),
+            log_dir_failure_timeout_ms: config.log_dir_failure_timeout_ms,
+            log_manager: Arc::clone(log_manager),
+            scheduler: Arc::clone(scheduler),
+            on_fault,
             publisher,
             observer,
             heartbeat_channel,
@@ -251,19 +263,14 @@ impl Membership {
         self.lifecycle.close();
     }
 
-    /// What tells the controller that the log directory has failed, so that it finds other leaders at once: a
-    /// broker that just falls silent is missed only after some seconds. Waits until the controller knows,
-    /// at most for `log.dir.failure.timeout.ms`.
-    pub fn on_log_dir_failure(&self) -> impl Fn() + Send + Sync + 'static {
-        let (lifecycle, directory_id) = (Arc::clone(&self.lifecycle), self.directory_id);
-        let timeout = self.log_dir_failure_timeout;
-        move || {
-            if !lifecycle.propagate_directory_failure(directory_id, timeout) {
-                warn!(
-                    "the controller does not know yet that the log directory has failed: \
-                     it will miss this broker by its heartbeats"
-                );
-            }
+    /// What tells the controller of log directories that have failed.
+    pub fn directory_failures(&self) -> DirectoryFailures {
+        DirectoryFailures {
+            lifecycle: Arc::clone(&self.lifecycle),
+            log_manager: Arc::clone(&self.log_manager),
+            scheduler: Arc::clone(&self.scheduler),
+            timeout_ms: self.log_dir_failure_timeout_ms,
+            on_fault: Arc::clone(&self.on_fault),
         }
     }
 
@@ -318,10 +325,20 @@ impl Observation<'_> {
         });
         let publisher = Arc::clone(self.publisher) as Arc<dyn MetadataPublisher>;
         let assignments = Arc::new(Arc::clone(self.assignments));
-        let unsupported = Arc::new(UnsupportedFeaturesPublisher::new(config.broker_id));
-        let publishers: Vec<Arc<dyn MetadataPublisher>> =
-            vec![publisher, Arc::new(tracker), assignments, unsupported];
-        let loader = MetadataLoader::new(publishers);
+        // As Kafka's does, a broker that runs goes on, rather than all of them ending at once.
+        let validator = MetadataVersionConfigValidator::new(config.log_dirs.len(), |why| {
+            error!(
+                "the next start will fail, and until then no controller knows of a disk that fails: {why}"
+            );
+        });
+        let unsupported = UnsupportedFeaturesPublisher::new(config.broker_id);
+        let loader = MetadataLoader::new(vec![
+            publisher,
+            Arc::new(tracker),
+            assignments,
+            Arc::new(validator),
+            Arc::new(unsupported),
+        ]);
         let (noted, waiting) = (Arc::clone(self.fault), Arc::clone(self.registered));
         let note = move |fault: RaftFault| {
             let why = format!("the metadata log cannot be followed any further: {fault}");

@@ -4,8 +4,9 @@
 //! Kafka's operators format a directory before the first start. Here a directory without an owner is given
 //! to the cluster of the controllers that the settings name, which is asked for its id.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,12 +15,15 @@ use log::{info, warn};
 use crate::clients::blocking_channel::BlockingChannel;
 use crate::clients::interrupter::Interrupter;
 use crate::common::errors::{Errors, KafkaError};
+use crate::common::uuid::uuid_text;
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::quorum_config::BootstrapServer;
+use crate::image::directory_id::is_reserved;
 use crate::protocol::describe_cluster::{CONTROLLERS, DescribeClusterRequest};
 use crate::server::cluster::start_cancellation::StartCancellation;
 use crate::storage::files::clean_shutdown_file_handler;
 use crate::storage::files::meta_properties::{MetaProperties, random_directory_id};
+use crate::storage::log_manager::LogManager;
 
 /// How long a controller may take to tell the id of its cluster, before another is asked.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -33,56 +37,118 @@ const UNTOLD_CLUSTER_ID: &str = "the metadata.version of its cluster is below 15
 /// The first version in which controllers are asked for controllers.
 const DESCRIBE_CLUSTER_VERSION: i16 = 1;
 
-/// Who this broker is, by what lies in its log directory.
+/// Who this broker is, by what lies in its log directories.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeIdentity {
     /// 22 characters of base64.
     pub cluster_id: String,
-    pub directory_id: [u8; 16],
-    /// Of the last clean shutdown; `None` if there was none.
+    /// Of the last clean shutdown; `None` if there was none of all directories.
     pub previous_broker_epoch: Option<i64>,
 }
 
 impl NodeIdentity {
-    /// Reads the identity of the log directory `dir`, which is locked and checked; a directory without one
-    /// gets it now.
+    /// Reads the identity of the log directories, which are locked and checked; one without an identity gets it
+    /// now, as one that was added to a broker does. The log manager learns their ids.
     ///
     /// # Errors
-    /// `REQUEST_TIMED_OUT` if no controller tells the id of the cluster within
-    /// `initial.broker.registration.timeout.ms`; a file that cannot be read or written.
+    /// `INVALID_CONFIG` if they are not of one cluster, or two of them are a copy of each other; `REQUEST_TIMED_OUT`
+    /// if no controller tells the id of the cluster within `initial.broker.registration.timeout.ms`; a file that
+    /// cannot be read or written.
     pub fn settle(
         config: &KafkaConfig,
-        dir: &Path,
+        log_manager: &LogManager,
         cancellation: &StartCancellation,
     ) -> Result<Self, KafkaError> {
-        let properties = match MetaProperties::read(dir)? {
-            Some(MetaProperties { cluster_id, directory_id: Some(directory_id), .. }) => {
-                (cluster_id, directory_id)
-            }
-            Some(without_directory) => {
-                let directory_id = random_directory_id()?;
-                let cluster_id = without_directory.cluster_id.clone();
-                MetaProperties { directory_id: Some(directory_id), ..without_directory }
-                    .write(dir)?;
-                (cluster_id, directory_id)
-            }
-            None => {
-                let cluster_id = ask_cluster_id(config, cancellation)?;
-                let directory_id = random_directory_id()?;
-                info!("the log directory {} is new to cluster {cluster_id}", dir.display());
-                MetaProperties {
-                    cluster_id: cluster_id.clone(),
-                    node_id: config.broker_id,
-                    directory_id: Some(directory_id),
-                }
-                .write(dir)?;
-                (cluster_id, directory_id)
-            }
+        let mut owned = Vec::new();
+        let mut read = |dir: &Path| -> Result<(), KafkaError> {
+            owned.extend(MetaProperties::read(dir)?.map(|it| (dir.to_path_buf(), it)));
+            Ok(())
         };
-        let (cluster_id, directory_id) = properties;
-        let previous_broker_epoch = clean_shutdown_file_handler::read(dir);
-        Ok(Self { cluster_id, directory_id, previous_broker_epoch })
+        log_manager.open_each_dir(&mut read)?;
+        check_cluster_ids(&owned)?;
+        check_directory_ids(&owned)?;
+        let cluster_id = match owned.first() {
+            Some((_, properties)) => properties.cluster_id.clone(),
+            None => ask_cluster_id(config, cancellation)?,
+        };
+        log_manager.open_each_dir(|dir| {
+            let properties = owned.iter().find(|(owned, _)| owned == dir).map(|(_, it)| it);
+            let id = match properties.and_then(|it| it.directory_id) {
+                Some(id) => id,
+                None => give(dir, &cluster_id, config.broker_id)?,
+            };
+            log_manager.set_directory_id(dir, id);
+            Ok(())
+        })?;
+        Ok(Self { cluster_id, previous_broker_epoch: previous_broker_epoch(log_manager) })
     }
+}
+
+/// Writes whose the directory is from now on. Returns its new id.
+fn give(dir: &Path, cluster_id: &str, node_id: i32) -> Result<[u8; 16], KafkaError> {
+    let directory_id = random_directory_id()?;
+    info!("the log directory {} is new to cluster {cluster_id}", dir.display());
+    let (cluster_id, directory) = (cluster_id.to_string(), Some(directory_id));
+    MetaProperties { cluster_id, node_id, directory_id: directory }.write(dir)?;
+    Ok(directory_id)
+}
+
+/// Whose each directory is that is not new.
+type Owned = [(PathBuf, MetaProperties)];
+
+fn check_cluster_ids(owned: &Owned) -> Result<(), KafkaError> {
+    let Some((dir, first)) = owned.first() else { return Ok(()) };
+    let of_another = |(_, it): &&(PathBuf, MetaProperties)| it.cluster_id != first.cluster_id;
+    let Some((other_dir, other)) = owned.iter().find(of_another) else { return Ok(()) };
+    Err(refused(format!(
+        "the log directory {} belongs to the cluster {}, and {} to the cluster {}: leave out of `log.dirs` the one \
+         that is not of this broker's cluster",
+        other_dir.display(),
+        other.cluster_id,
+        dir.display(),
+        first.cluster_id
+    )))
+}
+
+/// Port of the checks of `MetaPropertiesEnsemble.verify`.
+fn check_directory_ids(owned: &Owned) -> Result<(), KafkaError> {
+    let mut by_id = BTreeMap::new();
+    for (dir, properties) in owned {
+        let Some(id) = properties.directory_id else { continue };
+        let shown = uuid_text(&id);
+        if is_reserved(&id) {
+            return Err(refused(format!(
+                "the log directory {} has the `directory.id` {shown}, which is reserved: remove that line from its \
+                 meta.properties, and the next start gives it one",
+                dir.display()
+            )));
+        }
+        if let Some(other) = by_id.insert(id, dir) {
+            return Err(refused(format!(
+                "the log directories {} and {} have the same `directory.id`, {shown}: one is a copy of the other; \
+                 leave the copy out of `log.dirs`",
+                other.display(),
+                dir.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn refused(why: String) -> KafkaError {
+    KafkaError::api(Errors::InvalidConfig, why)
+}
+
+/// Port of `LogManager.readBrokerEpochFromCleanShutdownFiles`: nothing is known of a directory that is offline, and
+/// one that was not there at the last shutdown has none.
+fn previous_broker_epoch(log_manager: &LogManager) -> Option<i64> {
+    if log_manager.has_offline_log_dir() {
+        return None;
+    }
+    let epochs = log_manager.online_log_dirs();
+    let mut epochs = epochs.iter().map(|dir| clean_shutdown_file_handler::read(dir));
+    let first = epochs.next()??;
+    epochs.all(|it| it == Some(first)).then_some(first)
 }
 
 /// The controllers that the settings name.

@@ -16,6 +16,7 @@ use crate::config::dynamic_config::BrokerReconfigurable;
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::log_config::LogConfig;
 use crate::image::current_image::CurrentImage;
+use crate::image::directory_id::{DirectoryId, UNASSIGNED};
 use crate::image::metadata_delta::{LocalReplicaChanges, TopicsDelta};
 use crate::image::topic_image::{NO_LEADER, PartitionRegistration, TopicImage};
 use crate::image::topics_image::TopicsImage;
@@ -26,7 +27,7 @@ use crate::replica::partition_state::PartitionState;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::replica::replication_engine::ReplicationEngine;
 use crate::storage::log::log::Log;
-use crate::storage::log_manager::LogManager;
+use crate::storage::log_manager::{LogManager, LogPlace};
 
 /// What follows the cluster by [`ReplicaChanges`].
 pub struct ReplicaParts {
@@ -222,6 +223,9 @@ impl ReplicaChanges {
         let keys: Vec<_> = partitions.iter().map(|it| it.topic_and_partition.clone()).collect();
         fetchers.remove_fetcher_for_partitions(&keys);
         let starting = keys.into_iter().zip(&partitions).filter_map(|(key, partition)| {
+            if !partition.local_replica().log.log_dir().is_online() {
+                return None;
+            }
             let state = partition.state();
             let leader = engine.end_point(state.leader)?;
             let initial = InitialFetchState {
@@ -249,11 +253,14 @@ impl ReplicaChanges {
         changed: &ChangedPartition<'_>,
         watermarks: &mut Watermarks<'_>,
     ) -> Result<Arc<Partition>, KafkaError> {
-        let ChangedPartition { key, topic, .. } = changed;
-        self.parts.replica_manager.host(&topic.id, key, || {
+        let ChangedPartition { key, topic, partition } = changed;
+        let hosted = self.parts.replica_manager.host(&topic.id, key, || {
             let high_watermark = watermarks.of(key)?;
-            Ok((self.create_log(key, topic)?, high_watermark))
-        })
+            let place = place_of(partition.directory(self.parts.broker_id));
+            Ok((self.create_log(key, topic, place)?, high_watermark))
+        })?;
+        hosted.local_replica().log.log_dir().check_online()?;
+        Ok(hosted)
     }
 
     fn mark_offline(&self, key: &TopicAndPartition, error: &KafkaError) {
@@ -266,10 +273,11 @@ impl ReplicaChanges {
         &self,
         key: &TopicAndPartition,
         topic: &TopicImage,
+        place: LogPlace,
     ) -> Result<Arc<Log>, KafkaError> {
         let log_manager = &self.parts.log_manager;
         let config = log_config(&key.topic, topic, &log_manager.default_config());
-        log_manager.create_log_of(&topic.id, key, config)
+        log_manager.create_log_of(&topic.id, key, &config, place)
     }
 
     /// Port of `TopicConfigHandler.processConfigChanges`.
@@ -324,6 +332,14 @@ fn in_image<'a>(
         let partition = topic.partition(*number)?;
         Some(ChangedPartition { key: TopicAndPartition::new(name, *number), topic, partition })
     })
+}
+
+/// Port of `Partition.createLogInAssignedDirectoryId`.
+fn place_of(assigned: DirectoryId) -> LogPlace {
+    match assigned {
+        UNASSIGNED => LogPlace::Anywhere,
+        id => LogPlace::Directory(id),
+    }
 }
 
 /// Where a follower goes on: at the end of its log, which the leader compares by its epoch; without epochs at

@@ -9,13 +9,6 @@ use crate::image::cluster_image::BrokerRegistration;
 use crate::image::metadata_image::MetadataImage;
 use crate::image::topic_image::PartitionRegistration;
 
-/// The reserved id of a log directory whose replica is being moved to one that has an id.
-const MIGRATING: [u8; 16] = reserved_directory(0);
-/// The reserved id of a log directory that the broker has yet to choose.
-const UNASSIGNED: [u8; 16] = reserved_directory(1);
-/// The reserved id of a log directory that went offline.
-const LOST: [u8; 16] = reserved_directory(2);
-
 /// The brokers that clients can reach, at one moment.
 #[derive(Debug)]
 pub enum ReachableBrokers {
@@ -57,13 +50,11 @@ impl ReachableBrokers {
         listener: &ListenerName,
     ) -> Vec<i32> {
         let Self::Registered(image) = self else { return partition.offline_replicas().to_vec() };
-        let is_online = |(place, id): &(usize, i32)| {
+        let is_online = |id: &i32| {
             let Some(broker) = image.cluster.broker(*id) else { return false };
-            is_alive(broker, listener)
-                && is_directory_online(broker, partition.directories.get(*place))
+            is_alive(broker, listener) && broker.has_online_directory(&partition.directory(*id))
         };
-        let replicas = partition.replicas.iter().copied().enumerate();
-        replicas.filter(|it| !is_online(it)).map(|(_, id)| id).collect()
+        partition.replicas.iter().copied().filter(|it| !is_online(it)).collect()
     }
 
     /// Those of `brokers` that clients of a listener can reach.
@@ -77,19 +68,4 @@ impl ReachableBrokers {
 
 fn is_alive(broker: &BrokerRegistration, listener: &ListenerName) -> bool {
     !broker.fenced && broker.listeners.contains_key(listener)
-}
-
-/// Port of `DirectoryId.isOnline`. A broker that has registered no directories has one.
-fn is_directory_online(broker: &BrokerRegistration, directory: Option<&[u8; 16]>) -> bool {
-    match directory {
-        None | Some(&MIGRATING | &UNASSIGNED) => true,
-        Some(&LOST) => false,
-        Some(id) => broker.directories.is_empty() || broker.directories.contains(id),
-    }
-}
-
-const fn reserved_directory(number: u8) -> [u8; 16] {
-    let mut id = [0; 16];
-    id[15] = number;
-    id
 }

@@ -56,13 +56,13 @@ pub fn open_regular_file(path: &Path) -> io::Result<(File, u64)> {
 /// - a name that somebody has given to something else, such as a directory or a FIFO;
 /// - a read: what can be read elsewhere is as true as before, and nothing is acknowledged by it.
 pub fn is_fault_of_disk(error: &io::Error) -> bool {
-    let file_error = FileError::of(error);
-    let access = file_error.map_or(Access::Change, |it| it.access);
-    let errno = file_error.map_or(error, |it| &it.source).raw_os_error().map(Errno::from_raw);
-    match (access, errno) {
+    if is_shortage(error) {
+        return false;
+    }
+    let access = FileError::of(error).map_or(Access::Change, |it| it.access);
+    match (access, errno_of(error)) {
         // What the broker refuses itself, such as a size that cannot be, has no number.
         (Access::Read, _) | (_, None) => false,
-        (_, Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM)) => false,
         (Access::Sync, Some(_)) => true,
         (Access::Change, Some(errno)) => !matches!(
             errno,
@@ -75,6 +75,16 @@ pub fn is_fault_of_disk(error: &io::Error) -> bool {
                 | Errno::EINVAL
         ),
     }
+}
+
+/// Whether the process or the machine is short of file descriptors or memory: the disk was not asked.
+pub fn is_shortage(error: &io::Error) -> bool {
+    matches!(errno_of(error), Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM))
+}
+
+fn errno_of(error: &io::Error) -> Option<Errno> {
+    let source = FileError::of(error).map_or(error, |it| &it.source);
+    source.raw_os_error().map(Errno::from_raw)
 }
 
 /// What was asked of a file.

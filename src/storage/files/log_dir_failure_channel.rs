@@ -104,7 +104,7 @@ impl LogDirStatus {
     }
 
     /// Port of `maybeAddOfflineLogDir`: only the first failure counts, and is logged.
-    fn take_offline(&self, why: String) {
+    pub fn take_offline(&self, why: String) {
         if self.failure.set(why.clone()).is_err() {
             return;
         }
