@@ -56,12 +56,16 @@ SHOTS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run cluster test check fmt fmt-check lint doc strace strace-kafka strace-tls strace-replication lost-record picture exhibits live lesson exercise exercises
+.PHONY: run cluster way-over test check fmt fmt-check lint doc strace strace-kafka strace-tls strace-replication lost-record picture exhibits live lesson exercise exercises
 .PHONY: ktls clients torture sabotage installation bench lab help clean tools
 
 run: tools            ## Build the release binary and start the broker (ARGS= passes arguments, RUST_LOG= sets the log)
 	@cargo build --release
 	@exec ./target/release/transferto $(ARGS)
+
+way-over: tools       ## Move a single node into a cluster by the steps of docs/en/cluster.md, word for word, under load (PORT= is the first of four ports)
+	@cargo build --release
+	@PORT="$(PORT)" tests/cluster/way-over.sh
 
 cluster: tools        ## Start a cluster here: Apache Kafka's controller and three brokers, until Ctrl-C (PORT= is the first of four ports)
 	@cargo build --release
