@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::common::errors::KafkaError;
 use crate::common::time::{SystemTime, Time};
@@ -109,17 +109,20 @@ fn complete_earlier_run(
     if of_controllers.flatten().any(|it| it != cluster_id) {
         return Ok(None);
     }
+    let of_node = format!("this is node {node_id} of the cluster {cluster_id} already");
+    let left: Vec<&Path> =
+        dirs.0.iter().map(|it| &*it.path).filter(|it| registries_in(it).next().is_some()).collect();
     let mut lines = Vec::new();
-    if !options.is_dry_run {
-        for dir in &dirs.0 {
-            let renamed = set_registries_aside(&dir.path);
-            let renamed = renamed.map_err(|error| vec![error.to_string()])?;
-            lines.extend((renamed > 0).then(|| aside(&dir.path)));
+    for dir in &left {
+        if !options.is_dry_run {
+            set_registries_aside(dir).map_err(|error| vec![error.to_string()])?;
+            lines.push(aside(dir));
         }
     }
-    lines.push(format!(
-        "this is node {node_id} of the cluster {cluster_id} already: nothing is left to move"
-    ));
+    lines.push(match options.is_dry_run && !left.is_empty() {
+        true => format!("{of_node}: what the single node kept is still to get other names"),
+        false => format!("{of_node}: nothing is left to move"),
+    });
     Ok(Some(lines))
 }
 
@@ -307,18 +310,19 @@ impl Move {
 /// many there were.
 fn set_registries_aside(dir: &Path) -> io::Result<usize> {
     let mut renamed = 0;
-    for name in REGISTRIES {
-        let file = dir.join(name);
-        if file.exists() {
-            let aside = with_suffix(&file, ASIDE_SUFFIX);
-            fs::rename(&file, &aside).map_err(failed("rename", &file))?;
-            renamed += 1;
-        }
+    for file in registries_in(dir) {
+        let aside = with_suffix(&file, ASIDE_SUFFIX);
+        fs::rename(&file, &aside).map_err(failed("rename", &file))?;
+        renamed += 1;
     }
     if renamed > 0 {
         sync_directory(dir)?;
     }
     Ok(renamed)
+}
+
+fn registries_in(dir: &Path) -> impl Iterator<Item = PathBuf> {
+    REGISTRIES.iter().map(|name| dir.join(name)).filter(|it| it.exists())
 }
 
 fn aside(dir: &Path) -> String {

@@ -208,6 +208,8 @@ fn what_an_interruption_leaves_is_completed_by_another_run() {
     assert_eq!(names(scene.contents()), names(done));
     // Between the last two steps.
     back(scene.node.path(), "topics");
+    let said = scene.moved(&["--dry-run"]);
+    assert!(said.contains("is still to get other names") && scene.node.join("topics").exists());
     let again = scene.moved(&[]);
     assert!(again.contains("*.single-node") && again.contains("already"), "{again}");
     assert!(!scene.node.join("topics").exists() && scene.node.join("topics.single-node").exists());
