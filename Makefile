@@ -57,7 +57,7 @@ SHOTS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run cluster cluster-mixed test check fmt fmt-check lint doc strace strace-kafka strace-tls strace-replication lost-record picture exhibits live lesson exercise exercises
+.PHONY: run cluster cluster-mixed way-over test check fmt fmt-check lint doc strace strace-kafka strace-tls strace-replication lost-record picture exhibits live lesson exercise exercises
 .PHONY: ktls clients torture sabotage installation bench lab help clean tools
 
 run: tools            ## Build the release binary and start the broker (ARGS= passes arguments, RUST_LOG= sets the log)
@@ -71,6 +71,10 @@ cluster: tools        ## Start a cluster here: Apache Kafka's controller and thr
 cluster-mixed: tools  ## The same with two brokers of this kind and one of Apache Kafka's (PORT= as above; TRY=1 kills one of each kind and checks)
 	@cargo build --release
 	@PORT="$(PORT)" MIXED=1 exec $(if $(TRY),tests/cluster/mixed_test.sh,tests/cluster/cluster.sh)
+
+way-over: tools       ## Move a single node into a cluster by the steps of docs/en/cluster.md, word for word, under load (PORT= is the first of four ports)
+	@cargo build --release
+	@PORT="$(PORT)" tests/cluster/way-over.sh
 
 test: tools           ## Run all tests
 	cargo test

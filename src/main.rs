@@ -41,13 +41,18 @@ use transferto::tools::metadata_log::print_metadata_log;
 use transferto::tools::metadata_log_options::{
     METADATA_LOG_HELP, MetadataLogOptions, MetadataLogRequest,
 };
+use transferto::tools::move_to_cluster::move_to_cluster;
+use transferto::tools::move_to_cluster_options::{
+    MOVE_TO_CLUSTER_HELP, MoveToClusterOptions, MoveToClusterRequest,
+};
 use transferto::{KafkaConfig, KafkaServer, KafkaServerBuilder, StartupError};
 
 /// Each with its help.
-const SUB_COMMANDS: [(&str, HelpText<'static>); 3] = [
+const SUB_COMMANDS: [(&str, HelpText<'static>); 4] = [
     ("dump-log", HelpText(DUMP_LOG_HELP)),
     ("metadata-log", HelpText(METADATA_LOG_HELP)),
     ("add-scram", HelpText(ADD_SCRAM_HELP)),
+    ("move-to-cluster", HelpText(MOVE_TO_CLUSTER_HELP)),
 ];
 
 fn main() -> ExitCode {
@@ -63,6 +68,7 @@ fn main() -> ExitCode {
         Ok(CommandLine::DumpLog(arguments)) => dump_log(&arguments),
         Ok(CommandLine::MetadataLog(arguments)) => metadata_log(&arguments),
         Ok(CommandLine::AddScram(arguments)) => add_users(&arguments),
+        Ok(CommandLine::MoveToCluster(arguments)) => move_single_node(&arguments),
         Ok(CommandLine::Start { properties, overrides }) => {
             start_logging();
             run(properties.as_deref(), &overrides)
@@ -118,6 +124,20 @@ fn add_users(arguments: &[String]) -> ExitCode {
         Err(wrong) => return fail(&[wrong]),
     };
     match add_scram(&options, &mut io::stdin().lock()) {
+        Ok(lines) => print(&(lines.join("\n") + "\n")),
+        Err(errors) => fail(&errors),
+    }
+}
+
+/// Makes a single node, which does not run, the first broker of a cluster.
+fn move_single_node(arguments: &[String]) -> ExitCode {
+    let options = match MoveToClusterOptions::parse(arguments) {
+        Ok(MoveToClusterRequest::Move(options)) => options,
+        Ok(MoveToClusterRequest::Help) => return print(MOVE_TO_CLUSTER_HELP),
+        Ok(MoveToClusterRequest::Version) => return print(&format!("{VERSION}\n")),
+        Err(wrong) => return fail(&[wrong]),
+    };
+    match move_to_cluster(&options) {
         Ok(lines) => print(&(lines.join("\n") + "\n")),
         Err(errors) => fail(&errors),
     }

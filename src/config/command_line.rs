@@ -21,6 +21,7 @@ Usage: transferto [server.properties] [--override name=value]...
        transferto dump-log [options] FILE...
        transferto metadata-log --bootstrap-controller HOST:PORT [--follow]
        transferto add-scram [server.properties] [options] MECHANISM=[name=USER,...]...
+       transferto move-to-cluster broker.properties --controller-config FILE [options]
 
   server.properties      a settings file, with Kafka's names; without it every setting has its default
   --override name=value  sets one setting and prevails over the file; may be repeated
@@ -35,6 +36,8 @@ Usage: transferto [server.properties] [--override name=value]...
   metadata-log ...       prints what the controllers of a running cluster have decided, and starts no
                          broker; see metadata-log --help
   add-scram USER...      makes users of SCRAM before the first start; see add-scram --help
+  move-to-cluster FILE   makes a single node the first broker of a new cluster; see move-to-cluster
+                         --help
 
 Examples:
   transferto
@@ -80,6 +83,8 @@ pub enum CommandLine {
     MetadataLog(Vec<String>),
     /// Make users of SCRAM: the arguments that follow `add-scram`.
     AddScram(Vec<String>),
+    /// Make a single node a broker of a cluster: the arguments that follow `move-to-cluster`.
+    MoveToCluster(Vec<String>),
 }
 
 impl CommandLine {
@@ -97,6 +102,9 @@ impl CommandLine {
         }
         if arguments.next_if(|it| it == "add-scram").is_some() {
             return Ok(Self::AddScram(arguments.collect()));
+        }
+        if arguments.next_if(|it| it == "move-to-cluster").is_some() {
+            return Ok(Self::MoveToCluster(arguments.collect()));
         }
         let mut properties: Option<PathBuf> = None;
         let mut overrides = Vec::new();

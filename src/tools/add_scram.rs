@@ -3,16 +3,15 @@
 
 use std::fs;
 use std::io::Read;
-use std::os::unix::fs::{MetadataExt, chown};
 use std::path::Path;
 
 use crate::common::errors::KafkaError;
 use crate::config::config_reader::examine_file;
 use crate::registry::scram_registry::ScramRegistry;
 use crate::security::scram::scram_mechanism::ScramCredentials;
-use crate::storage::files::file_io::failed;
 use crate::storage::files::log_directory::{LOCK_FILE, create_directory, try_lock_directory};
 use crate::tools::add_scram_options::AddScramOptions;
+use crate::tools::owner::give_to_owner_of;
 
 /// Of a file with a password.
 const PASSWORD_FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -107,18 +106,4 @@ fn change(
     }
     lines.push(format!("the users are in {}", registry.path().display()));
     Ok(lines)
-}
-
-/// If root makes a user, the broker, which is not root, must be able to read the file.
-fn give_to_owner_of(dir: &Path, file: &Path) -> Result<(), KafkaError> {
-    let owner = |path: &Path| {
-        let metadata = fs::metadata(path).map_err(failed("look at", path))?;
-        Ok::<_, std::io::Error>((metadata.uid(), metadata.gid()))
-    };
-    let (uid, gid) = owner(dir)?;
-    if owner(file)?.0 != uid {
-        let given = chown(file, Some(uid), Some(gid));
-        given.map_err(failed("give to the owner of its directory", file))?;
-    }
-    Ok(())
 }

@@ -34,6 +34,7 @@ require_java
 fetch_kafka >&2
 write_controller_properties "$1"
 format_controller
+eval "${BEFORE_CONTROLLER_START:-}" >&2
 start_controller "$1"
 echo started
 read -r _ || true
@@ -55,6 +56,12 @@ impl ApacheController {
 
     /// One whose directory is formatted at the level of this release of Kafka.
     pub(crate) fn start(release_version: &str) -> Option<Self> {
+        Self::start_after(release_version, "")
+    }
+
+    /// The same after a command of the shell, which finds `$CLUSTER_DIR/controller.properties` and the directory
+    /// that it names, formatted.
+    pub(crate) fn start_after(release_version: &str, command: &str) -> Option<Self> {
         if !has_java() {
             assert!(env::var_os("CI").is_none(), "java and mvn are missing, with CI set");
             eprintln!("skipped: Apache's controller needs java and mvn");
@@ -64,6 +71,7 @@ impl ApacheController {
         let mut watchdog = Command::new("bash")
             .args(["-c", WATCHDOG, "watchdog", &port.to_string()])
             .env("RELEASE_VERSION", release_version)
+            .env("BEFORE_CONTROLLER_START", command)
             .env("CONTROLLER_SETTINGS", CONTROLLER_SETTINGS)
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             // A Ctrl-C is for the tests.

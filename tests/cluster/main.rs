@@ -61,6 +61,7 @@ mod raft {
 
 mod tools {
     mod metadata_log;
+    mod move_to_cluster;
 }
 
 mod image {

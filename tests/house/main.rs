@@ -14,4 +14,5 @@ mod kafka_tests;
 mod exhibits;
 mod exercises;
 mod glossary;
+mod way_over;
 mod support;

@@ -91,7 +91,7 @@ fn a_check_reads_keys_login_modules_and_the_keys_of_tokens() {
 #[test]
 fn what_cannot_be_printed_is_an_error_unless_the_reader_has_read_enough() {
     let dir = TempDir::new();
-    let asked: [&[&str]; 12] = [
+    let asked: [&[&str]; 14] = [
         &["--man"],
         &["--completion", "bash"],
         &["--settings"],
@@ -104,6 +104,8 @@ fn what_cannot_be_printed_is_an_error_unless_the_reader_has_read_enough() {
         &["metadata-log", "--version"],
         &["add-scram", "--help"],
         &["add-scram", "--version"],
+        &["move-to-cluster", "--help"],
+        &["move-to-cluster", "--version"],
     ];
     for arguments in asked {
         let run = |out: Stdio| {
@@ -153,6 +155,7 @@ fn bash_completes_options_settings_and_files() {
         ("dump-log --print", &["--print-data-log"]),
         ("metadata-log --boot", &["--bootstrap-controller"]),
         ("add-scram --pass", &["--password-file"]),
+        ("move-to-cluster --contr", &["--controller-config"]),
         ("dump-log --print-data-log a", &["a b.properties"]),
     ] {
         assert_eq!(offered_by_bash(words, &dir), offered, "{words}");

@@ -14,6 +14,7 @@ mod slow_clients;
 mod stock_files;
 mod command_line;
 mod add_scram;
+mod move_to_cluster;
 mod exit_status;
 mod service_manager;
 mod dump_log;

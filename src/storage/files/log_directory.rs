@@ -123,6 +123,17 @@ pub(crate) fn check_meta_properties(dir: &Path, broker_id: i32) -> Result<(), Ka
     }
 }
 
+/// The id of the broker that is alone, or of a Kafka with ZooKeeper, to which the directory belongs; `None` if it
+/// is of a cluster in KRaft mode, or has no `meta.properties`.
+pub(crate) fn single_node_of(dir: &Path) -> Result<Option<i32>, KafkaError> {
+    let path = dir.join(META_PROPERTIES_FILE);
+    let owner = read_text(&path)?.map(|text| parse_owner(&text, &path)).transpose()?;
+    Ok(match owner {
+        Some(Owner::Broker(owner)) => Some(owner),
+        Some(Owner::KRaftNode) | None => None,
+    })
+}
+
 /// Who a `meta.properties` says a directory belongs to.
 enum Owner {
     /// This broker, or a Kafka with ZooKeeper.

@@ -94,8 +94,9 @@ pub(crate) fn check_is_for_node(dir: &Path, node_id: i32) -> Result<(), KafkaErr
     let shown = dir.display();
     if is_of_a_single_node(dir)? {
         return Err(refused(format!(
-            "the log directory {shown} belongs to a broker that is not of a KRaft cluster, and what it \
-             holds cannot join one: start it without `process.roles=broker`, or {OWN_DIRECTORIES}"
+            "the log directory {shown} belongs to a broker that is alone, and not to a cluster: start it \
+             without `process.roles=broker`, make it the first broker of a new cluster by `transferto \
+             move-to-cluster`, or {OWN_DIRECTORIES}"
         )));
     }
     match MetaProperties::read(dir)? {
