@@ -6,6 +6,10 @@ ARGS ?=
 # The first of the four ports of `make cluster`.
 PORT ?=
 
+# For `make day`: whether to keep the cluster's directory when all is well, and how many times as patient to be.
+KEEP ?=
+SLOW ?=
+
 # The lessons that `make lesson` plays, such as LESSON=forgotten-edges; without one it lists them.
 LESSON ?=
 
@@ -56,7 +60,7 @@ SHOTS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run cluster test check fmt fmt-check lint doc strace strace-kafka strace-tls strace-replication lost-record picture exhibits live lesson exercise exercises
+.PHONY: run cluster day test check fmt fmt-check lint doc strace strace-kafka strace-tls strace-replication lost-record picture exhibits live lesson exercise exercises
 .PHONY: ktls clients torture sabotage installation bench lab help clean tools
 
 run: tools            ## Build the release binary and start the broker (ARGS= passes arguments, RUST_LOG= sets the log)
@@ -66,6 +70,12 @@ run: tools            ## Build the release binary and start the broker (ARGS= pa
 cluster: tools        ## Start a cluster here: Apache Kafka's controller and three brokers, until Ctrl-C (PORT= is the first of four ports)
 	@cargo build --release
 	@PORT="$(PORT)" exec tests/cluster/cluster.sh
+
+day: tools            ## An operator's day in a cluster, by Kafka's tools alone and under load: each step a claim (KEEP=1 keeps logs, SLOW=2 is patient)
+	@for tool in java mvn python3; do command -v $$tool >/dev/null || { \
+		echo "make day needs Java 17, Maven and Python: $$tool is missing" >&2; exit 1; }; done
+	@cargo build --release
+	@KEEP="$(KEEP)" SLOW="$(or $(SLOW),1)" tests/cluster/day.sh
 
 test: tools           ## Run all tests
 	cargo test

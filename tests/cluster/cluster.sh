@@ -18,9 +18,8 @@ CLUSTER_DIR=$(cd "$CLUSTER_DIR" && pwd)
 # shellcheck source=controller.sh
 source "$here/controller.sh"
 
-# A topic has a replica on each broker, and acks=all needs two of them.
-CONTROLLER_SETTINGS="default.replication.factor=${#BROKER_IDS[@]}
-min.insync.replicas=2"
+# A topic has a replica on each broker.
+CONTROLLER_SETTINGS=default.replication.factor=${#BROKER_IDS[@]}
 STOP_SECONDS=30
 START_SECONDS=30
 
@@ -89,6 +88,7 @@ listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
 listeners=PLAINTEXT://127.0.0.1:$(port_of "$1")
 log.dirs=$CLUSTER_DIR/broker-$1
 offsets.topic.replication.factor=3
+min.insync.replicas=2
 group.initial.rebalance.delay.ms=0
 EOF
 }
