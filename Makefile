@@ -7,6 +7,10 @@ ARGS ?=
 PORT ?=
 TRY ?=
 
+# For `make day`: whether to keep the cluster's directory when all is well, and how many times as patient to be.
+KEEP ?=
+SLOW ?=
+
 # The lessons that `make lesson` plays, such as LESSON=forgotten-edges; without one it lists them.
 LESSON ?=
 
@@ -57,7 +61,7 @@ SHOTS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run cluster cluster-mixed way-over test check fmt fmt-check lint doc strace strace-kafka strace-tls strace-replication lost-record picture exhibits live lesson exercise exercises
+.PHONY: run cluster cluster-mixed day way-over test check fmt fmt-check lint doc strace strace-kafka strace-tls strace-replication lost-record picture exhibits live lesson exercise exercises
 .PHONY: ktls clients torture sabotage installation bench lab help clean tools
 
 run: tools            ## Build the release binary and start the broker (ARGS= passes arguments, RUST_LOG= sets the log)
@@ -71,6 +75,12 @@ cluster: tools        ## Start a cluster here: Apache Kafka's controller and thr
 cluster-mixed: tools  ## The same with two brokers of this kind and one of Apache Kafka's (PORT= as above; TRY=1 kills one of each kind and checks)
 	@cargo build --release
 	@PORT="$(PORT)" MIXED=1 exec $(if $(TRY),tests/cluster/mixed_test.sh,tests/cluster/cluster.sh)
+
+day: tools            ## An operator's day in a cluster, by Kafka's tools alone and under load: each step a claim (KEEP=1 keeps logs, SLOW=2 is patient)
+	@for tool in java mvn python3; do command -v $$tool >/dev/null || { \
+		echo "make day needs Java 17, Maven and Python: $$tool is missing" >&2; exit 1; }; done
+	@cargo build --release
+	@KEEP="$(KEEP)" SLOW="$(or $(SLOW),1)" tests/cluster/day.sh
 
 way-over: tools       ## Move a single node into a cluster by the steps of docs/en/cluster.md, word for word, under load (PORT= is the first of four ports)
 	@cargo build --release

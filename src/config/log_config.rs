@@ -65,10 +65,10 @@ settings! {
         /// message of each key for a time. Empty: it keeps all messages.
         cleanup_policy: CleanupPolicy,
             "cleanup.policy" = "delete", Allowed::Any, Medium;
-        /// Whether a replica that was not in sync may become leader. This broker is alone: it has
-        /// no effect.
+        /// Whether a replica that was not in sync may become leader, if no other is left. The
+        /// controllers of a cluster go by it; a broker that is alone does not.
         unclean_leader_election_enable: bool,
-            "unclean.leader.election.enable" = "true", Allowed::Any, Medium;
+            "unclean.leader.election.enable" = "false", Allowed::Any, Medium;
         /// Replicas that must have a message before acks=-1 is answered.
         min_in_sync_replicas: usize as Int<usize>,
             "min.insync.replicas" = "1", Allowed::AtLeast(1), Medium;

@@ -13,9 +13,10 @@ CLUSTER_STOP_SECONDS=60
 # is back before a client runs out of patience.
 CONTROLLER_SETTINGS="broker.session.timeout.ms=2000
 num.partitions=3
-default.replication.factor=3
+default.replication.factor=3"
+# It is the leader of a partition that counts the replicas in sync.
+CLUSTER_BROKER_SETTINGS="broker.heartbeat.interval.ms=400
 min.insync.replicas=2"
-CLUSTER_BROKER_SETTINGS=broker.heartbeat.interval.ms=400
 
 # cluster_start CONTROLLER_PORT BROKER_PORT...
 cluster_start() {

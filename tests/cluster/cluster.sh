@@ -24,10 +24,8 @@ CLUSTER_DIR=$(cd "$CLUSTER_DIR" && pwd)
 # shellcheck source=controller.sh
 source "$here/controller.sh"
 
-# A topic has a replica on each broker. The controller places them; how many of them acks=all needs, each broker
-# has to be given as well, since a leader goes by its own settings.
-CONTROLLER_SETTINGS="default.replication.factor=${#BROKER_IDS[@]}
-min.insync.replicas=2"
+# A topic has a replica on each broker.
+CONTROLLER_SETTINGS=default.replication.factor=${#BROKER_IDS[@]}
 STOP_SECONDS=30
 START_SECONDS=60
 TOPIC=post

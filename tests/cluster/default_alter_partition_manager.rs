@@ -300,7 +300,6 @@ fn an_error_that_concerns_a_partition_is_its_outcome_and_the_next_change_is_sent
     for error in [
         Errors::InvalidUpdateVersion,
         Errors::UnknownTopicOrPartition,
-        Errors::NotLeaderForPartition,
         Errors::InvalidRequest,
         Errors::IneligibleReplica,
         Errors::NewLeaderElected,
@@ -331,6 +330,22 @@ fn an_error_or_a_state_that_is_not_known_is_an_unknown_error() {
     assert_eq!(scene.outcomes(1), [Err(Errors::UnknownServerError)]);
 }
 
+/// Its leader asks for the same change again, and the controller would be asked as fast as it answers.
+#[test]
+fn after_a_refusal_that_is_answered_by_another_try_the_next_request_waits_a_while() {
+    for error in [Errors::UnknownServerError, Errors::NotController, Errors::NotLeaderForPartition]
+    {
+        let scene = Scene::new();
+        scene.submit(0, &[BROKER_ID, 2]);
+        scene.answer(&[0], &answer(&[(0, error)]));
+        assert_eq!(scene.outcomes(0), [Err(error)]);
+        scene.submit(0, &[BROKER_ID, 2]);
+        assert_eq!(scene.channel.sent_count(), 0, "{error}");
+        scene.wait();
+        assert_eq!(scene.sent().1, [0]);
+    }
+}
+
 /// Port of `AlterPartitionManagerTest.testSubmitFromCallback`.
 #[test]
 fn a_change_may_be_submitted_as_the_one_before_is_answered() {
@@ -343,6 +358,7 @@ fn a_change_may_be_submitted_as_the_one_before_is_answered() {
     };
     scene.manager.submit(change(0, &[BROKER_ID, 2]), Box::new(again));
     scene.answer(&[0], &answer(&[(0, Errors::UnknownServerError)]));
+    scene.wait();
     let (request, _, sent) = scene.sent();
     assert_eq!(first(&request).new_isr_with_epochs.len(), 1);
     sent.respond::<AlterPartitionRequest>(&answer(&[(0, Errors::None)]));
@@ -356,9 +372,11 @@ fn a_partition_that_the_answer_leaves_out_is_asked_about_again() {
     (0..3).for_each(|partition| scene.submit(partition, &[BROKER_ID, 2]));
     scene.answer(&[0], &answer(&[(0, Errors::UnknownServerError)]));
     assert_eq!(scene.outcomes(0), [Err(Errors::UnknownServerError)]);
+    scene.wait();
     scene.answer(&[1, 2], &answer(&[(2, Errors::UnknownServerError)]));
     assert_eq!(scene.outcomes(2), [Err(Errors::UnknownServerError)]);
     assert!(scene.outcomes(1).is_empty());
+    scene.wait();
     scene.answer(&[1], &answer(&[(1, Errors::UnknownServerError)]));
     assert_eq!(scene.outcomes(1), [Err(Errors::UnknownServerError)]);
 }
@@ -394,7 +412,7 @@ fn a_second_answer_in_one_response_is_none_even_for_a_change_that_the_first_has_
         manager.submit(change(0, &[BROKER_ID]), Box::new(note));
     };
     scene.manager.submit(change(0, &[BROKER_ID, 2]), Box::new(again));
-    let twice = answer(&[(0, Errors::UnknownServerError), (0, Errors::None)]);
+    let twice = answer(&[(0, Errors::IneligibleReplica), (0, Errors::None)]);
     scene.answer(&[0], &twice);
     assert!(scene.outcomes(0).is_empty());
     assert_eq!(scene.sent().1, [0]);

@@ -18,6 +18,14 @@ fn at(id: i32, port: u16) -> BrokerEndPoint {
     BrokerEndPoint { id, host: "localhost".to_string(), port }
 }
 
+/// A registration of a broker at another port than before.
+fn moved_to(broker_id: i32, port: u16) -> RegisterBrokerRecord {
+    let mut record =
+        RegisterBrokerRecord { broker_id, broker_epoch: 77, ..of_listeners(&["PLAINTEXT"]) };
+    record.end_points[0].port = port;
+    record
+}
+
 fn copied_from(leader: BrokerEndPoint, epoch: i32, offset: i64) -> Option<InitialFetchState> {
     Some(InitialFetchState {
         topic_id: FOO,
@@ -151,10 +159,7 @@ fn a_follower_waits_for_a_leader_that_is_not_there_and_copies_when_it_is() {
 #[test]
 fn a_leader_that_moves_within_its_epoch_is_followed_to_its_new_address() {
     let mut broker = broker_with_neighbours(OTHER);
-    let mut record =
-        RegisterBrokerRecord { broker_id: OTHER, broker_epoch: 77, ..of_listeners(&["PLAINTEXT"]) };
-    record.end_points[0].port = 7_000;
-    broker.cluster.broker_with(record);
+    broker.cluster.broker_with(moved_to(OTHER, 7_000));
     broker.fetchers.take_removed();
     broker.apply();
     assert_eq!(broker.fetchers.take_removed(), [foo()]);
@@ -183,6 +188,9 @@ fn a_broker_that_shuts_down_does_not_copy_its_way_back_into_the_replicas_in_sync
     broker.cluster.lead(FOO, 0, OTHER, &[OTHER, THIRD]);
     broker.apply();
     assert_eq!(broker.fetchers.of(&foo()), None);
+    broker.cluster.broker_with(moved_to(OTHER, 7_000));
+    broker.apply();
+    assert_eq!(broker.fetchers.of(&foo()), None, "wherever its leader is");
     broker.changes.shutdown_fetchers();
     assert!(broker.fetchers.is_shut_down());
 }

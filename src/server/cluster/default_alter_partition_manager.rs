@@ -23,6 +23,7 @@ use crate::protocol::alter_partition::{
     PartitionData, TopicData,
 };
 use crate::protocol::wire::uuid::Uuid;
+use crate::replica::isr_state::Refused;
 use crate::replica::replication_engine::{
     AlterPartition, AlterPartitionCallback, AlteredPartition,
 };
@@ -151,13 +152,20 @@ impl DefaultAlterPartitionManager {
             return self
                 .retry_later("the answer is about none of the partitions that were asked about");
         }
-        let mut unsent = locked(&self.unsent);
-        unsent.failures = 0;
-        unsent.is_in_flight_or_backing_off = false;
-        drop(unsent);
+        let refusal = answered.iter().find_map(|(item, outcome)| refusal_to_retry(item, outcome));
+        locked(&self.unsent).failures = 0;
+        // Nothing is sent meanwhile: what they submit is in the next request.
         for (item, outcome) in answered {
             (item.callback)(outcome);
         }
+        match refusal {
+            Some(why) => self.retry_later(&why),
+            None => self.send_next(),
+        }
+    }
+
+    fn send_next(self: &Arc<Self>) {
+        locked(&self.unsent).is_in_flight_or_backing_off = false;
         self.maybe_propagate_isr_changes();
     }
 
@@ -177,10 +185,7 @@ impl DefaultAlterPartitionManager {
              again"
         );
         let this = Arc::clone(self);
-        let again = Box::new(move || {
-            locked(&this.unsent).is_in_flight_or_backing_off = false;
-            this.maybe_propagate_isr_changes();
-        });
+        let again = Box::new(move || this.send_next());
         self.scheduler.schedule("send-alter-partition", RETRY_BACKOFF_MS, None, again);
     }
 }
@@ -220,6 +225,16 @@ impl UnsentIsrUpdates {
         }
         answered
     }
+}
+
+/// Why the leader of a partition will ask for the same change once more, if it will: the next request waits then, or
+/// the controller would be asked as fast as it answers. Kafka does not wait.
+fn refusal_to_retry(
+    item: &AlterPartitionItem,
+    outcome: &Result<AlteredPartition, Errors>,
+) -> Option<String> {
+    let error = outcome.as_ref().err().filter(|it| Refused::by(**it) == Refused::Retry)?;
+    Some(format!("{}: {error}", item.change.key))
 }
 
 fn partition_data(partition_index: i32, change: &AlterPartition) -> PartitionData {

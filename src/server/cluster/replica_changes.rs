@@ -86,7 +86,14 @@ impl ReplicaChanges {
         }
         let hosted = self.parts.replica_manager.local_logs().all_partitions();
         let is_led_there = |it: &Arc<Partition>| moved.contains(&it.state().leader);
-        self.restart_fetching(hosted.into_iter().filter(is_led_there).collect());
+        let is_copied = |it: &Arc<Partition>| is_led_there(it) && !self.has_left(it);
+        self.restart_fetching(hosted.into_iter().filter(is_copied).collect());
+    }
+
+    /// [`leaves`](Self::leaves), by the newest image: a follower itself does not know who is in sync.
+    fn has_left(&self, partition: &Partition) -> bool {
+        let registration = self.parts.engine.partition(&partition.topic_and_partition);
+        registration.is_some_and(|it| self.leaves(&it))
     }
 
     /// Deletes, leads and follows what `delta` says, in this order: a topic may go and another of its name

@@ -442,10 +442,8 @@ fn a_value_beyond_the_bounds_of_kafka_is_refused() {
 const FACTS: &str = include_str!("../../kafka-4.4.0-topic-configs.txt");
 
 /// Where a default is not Kafka's, and why.
-const OTHER_DEFAULTS: &[(&str, &str, &str)] = &[
-    ("message.timestamp.after.max.ms", "9223372036854775807", "an hour refuses what was taken"),
-    ("unclean.leader.election.enable", "true", "Kafka 0.9's; it has no effect here"),
-];
+const OTHER_DEFAULTS: &[(&str, &str, &str)] =
+    &[("message.timestamp.after.max.ms", "9223372036854775807", "an hour refuses what was taken")];
 
 /// Settings that Kafka 4 does not have.
 const OTHER_NAMES: &[(&str, &str, &str)] = &[
