@@ -242,7 +242,7 @@ const WITHOUT_EFFECT: &[Group] = &[
         names: &["max.request.partition.size.limit"],
     },
     Group {
-        why: "nothing waits for it: the request is answered at once",
+        why: "completed deletions of records are cleared out at once, as by its default",
         names: &["delete.records.purgatory.purge.interval.requests"],
     },
     Group {

@@ -4,8 +4,6 @@
 use crate::common::errors::Errors;
 use crate::protocol::wire::message_table::message;
 
-/// In place of an offset: deletes all that the partition holds.
-pub const HIGH_WATERMARK: i64 = -1;
 /// In place of the first offset that is left: nothing was deleted.
 pub const INVALID_LOW_WATERMARK: i64 = -1;
 
@@ -22,7 +20,7 @@ message! {
 
     pub struct DeleteRecordsPartition {
         0.. => partition_index: i32,
-        /// The first offset to keep; [`HIGH_WATERMARK`] deletes all.
+        /// The first offset to keep; -1 deletes all.
         0.. => offset: i64,
     }
 

@@ -6,13 +6,18 @@ use std::sync::Arc;
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::purgatory::delayed_operation::DelayedOperationPurgatory;
+use crate::replica::delayed_delete_records::DelayedDeleteRecords;
 use crate::replica::delayed_fetch::DelayedFetch;
 use crate::replica::delayed_produce::DelayedProduce;
 
-/// The purgatories of fetches and produces.
+/// Completed deletions of records are cleared out at once, as Kafka does by default: there are few.
+const DELETE_RECORDS_PURGE_INTERVAL: usize = 1;
+
+/// The purgatories of fetches, produces and deletions of records.
 pub struct DelayedOperations {
     pub fetch: Arc<DelayedOperationPurgatory<TopicAndPartition, DelayedFetch>>,
     pub produce: Arc<DelayedOperationPurgatory<TopicAndPartition, DelayedProduce>>,
+    pub delete_records: Arc<DelayedOperationPurgatory<TopicAndPartition, DelayedDeleteRecords>>,
 }
 
 impl DelayedOperations {
@@ -25,11 +30,18 @@ impl DelayedOperations {
         fetch_purge_interval: usize,
         producer_purge_interval: usize,
     ) -> io::Result<Self> {
-        let (for_fetch, for_produce) = (Arc::clone(time), Arc::clone(time));
+        let (for_fetch, for_produce, for_delete) =
+            (Arc::clone(time), Arc::clone(time), Arc::clone(time));
         let fetch = DelayedOperationPurgatory::new("Fetch", for_fetch, fetch_purge_interval, true)?;
         let produce =
             DelayedOperationPurgatory::new("Produce", for_produce, producer_purge_interval, true)?;
-        Ok(Self { fetch, produce })
+        let delete_records = DelayedOperationPurgatory::new(
+            "DeleteRecords",
+            for_delete,
+            DELETE_RECORDS_PURGE_INTERVAL,
+            true,
+        )?;
+        Ok(Self { fetch, produce, delete_records })
     }
 
     /// Answers those that wait for this partition and need not wait any longer. Its log may be read for it, and the
@@ -37,11 +49,13 @@ impl DelayedOperations {
     pub fn check_and_complete_all(&self, key: &TopicAndPartition) {
         self.produce.check_and_complete(key);
         self.fetch.check_and_complete(key);
+        self.delete_records.check_and_complete(key);
     }
 
     /// Stops the timers. What still waits is neither answered nor dropped.
     pub fn shutdown(&self) {
         self.fetch.shutdown();
         self.produce.shutdown();
+        self.delete_records.shutdown();
     }
 }

@@ -50,6 +50,8 @@ pub struct PartitionFetchInfo {
     pub topic_id: [u8; 16],
     /// The offset to read from.
     pub offset: Offset,
+    /// Where the log of a follower begins; [`Offset::NONE`] of a consumer.
+    pub log_start_offset: Offset,
     /// The most bytes to return for this partition.
     pub fetch_size: i32,
     /// The leader epoch that the client has in mind.

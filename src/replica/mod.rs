@@ -13,6 +13,7 @@ pub mod partition_context;
 pub mod leadership;
 pub mod partition;
 pub mod local_logs;
+pub mod delayed_delete_records;
 pub mod delayed_fetch;
 pub mod delayed_produce;
 pub mod delayed_operations;

@@ -30,6 +30,9 @@ pub const ACKS_ALL: i16 = -1;
 /// The leader epoch that a cluster of one broker gives every partition: its leader never changes.
 pub const LEADER_EPOCH: LeaderEpoch = LeaderEpoch(0);
 
+/// In place of an offset: all that the partition holds is to be deleted.
+pub const DELETE_ALL: i64 = -1;
+
 /// The topic id of a request that has only the name.
 pub const ASKED_BY_NAME: [u8; 16] = [0; 16];
 
@@ -250,6 +253,48 @@ impl Partition {
         // ANCHOR_END: diverging_epoch
     }
 
+    /// Port of `deleteRecordsOnLeader`: deletes the records below `offset`, or all of them
+    /// for [`DELETE_ALL`]. Returns the first offset that was to be kept.
+    ///
+    /// # Errors
+    /// `NOT_LEADER_OR_FOLLOWER`; `POLICY_VIOLATION` for a log that is only compacted; `OFFSET_OUT_OF_RANGE` beyond the
+    /// high watermark; what the disk reports.
+    pub fn delete_records_on_leader(&self, offset: i64) -> Result<Offset, KafkaError> {
+        // Held to the end: no truncation, nor any other leader, comes between the look and the deletion.
+        let leadership = read_locked(&self.leadership);
+        let replica = self.led_in(&leadership.state)?;
+        if !replica.log.config().cleanup_policy.is_deleted() {
+            let why = "a compacted log keeps the last record of each key";
+            return Err(KafkaError::api(Errors::PolicyViolation, why));
+        }
+        let high_watermark = replica.high_watermark().message_offset;
+        let offset = if offset == DELETE_ALL { high_watermark } else { Offset(offset) };
+        if !(Offset::FIRST..=high_watermark).contains(&offset) {
+            let why = format!("offset {offset} is not in 0 to {high_watermark}");
+            return Err(KafkaError::api(Errors::OffsetOutOfRange, why));
+        }
+        replica.log.delete_records_before(offset)?;
+        Ok(offset)
+    }
+
+    /// Port of `lowWatermarkIfLeader`: the first offset that any replica still has. One whose broker is away does not
+    /// count: it deletes what it has too much of when it is back.
+    ///
+    /// # Errors
+    /// `NOT_LEADER_OR_FOLLOWER`.
+    pub fn low_watermark_if_leader(&self) -> Result<Offset, KafkaError> {
+        let leadership = read_locked(&self.leadership);
+        let replica = self.led_in(&leadership.state)?;
+        let is_reached =
+            |it: &&Arc<RemoteReplica>| self.context.engine.end_point(it.broker_id).is_some();
+        let of_others = leadership
+            .remote_replicas
+            .iter()
+            .filter(is_reached)
+            .map(|it| it.state().log_start_offset);
+        Ok(of_others.fold(replica.log.log_start_offset(), Offset::min))
+    }
+
     /// Appends to the leader's log and moves the high watermark. Offsets are written into `records`
     /// in place.
     ///
@@ -422,14 +467,16 @@ impl Partition {
         }
         let replica = self.remote_replica_of(&leadership, broker_id, LeaderEpoch::NONE)?;
         self.check_broker_epoch(broker_id, fetch.broker_epoch)?;
-        let has_moved = replica.update_fetch_state(fetch);
+        let moved = replica.update_fetch_state(fetch);
+        let log_start_moved = moved.start;
         if !self.needs_expand_isr(&leadership, replica) {
-            let high_watermark_moved = has_moved
+            let high_watermark_moved = moved.end
                 && self.maybe_increment_leader_high_watermark(&leadership, fetch.fetched_ms);
-            return Ok(FollowerProgress { high_watermark_moved, change: None });
+            return Ok(FollowerProgress { high_watermark_moved, log_start_moved, change: None });
         }
         drop(leadership);
-        Ok(self.expand_isr(broker_id, fetch.fetched_ms))
+        let progress = self.expand_isr(broker_id, fetch.fetched_ms);
+        Ok(FollowerProgress { log_start_moved, ..progress })
     }
 
     fn check_broker_epoch(
@@ -481,7 +528,7 @@ impl Partition {
         let isr = joining.and_then(|it| leadership.state.isr.expand(it.broker_id));
         let change = isr.map(|isr| self.begin_change(&mut leadership, isr));
         let high_watermark_moved = self.maybe_increment_leader_high_watermark(&leadership, now_ms);
-        FollowerProgress { high_watermark_moved, change }
+        FollowerProgress { high_watermark_moved, log_start_moved: false, change }
     }
 
     /// Port of `maybeShrinkIsr`: takes out of the ISR what has been behind for longer than
@@ -667,10 +714,12 @@ impl HeldLeadership<'_> {
 }
 
 /// What a follower's fetch has come to. Owed, once no lock is held: the change is submitted, and what waits for the
-/// high watermark is completed.
+/// high watermark or for the beginning of the follower's log is completed.
 #[derive(Debug, Default)]
 pub struct FollowerProgress {
     pub high_watermark_moved: bool,
+    /// Whether the follower's log begins elsewhere than before.
+    pub log_start_moved: bool,
     /// Of the ISR, which the follower may join.
     pub change: Option<AlterPartition>,
 }

@@ -19,6 +19,8 @@ pub struct RemoteReplica {
 pub struct RemoteReplicaState {
     /// The offset that it asked for last, and so has everything below; [`Offset::NONE`] before its first fetch.
     pub log_end_offset: LogOffsetMetadata,
+    /// Where its log began at that fetch; [`Offset::NONE`] before it.
+    pub log_start_offset: Offset,
     /// Where the leader's log ended at that fetch.
     last_fetch_leader_end_offset: Offset,
     last_fetch_ms: Option<i64>,
@@ -28,10 +30,19 @@ pub struct RemoteReplicaState {
     pub broker_epoch: Option<i64>,
 }
 
+/// Which ends of a follower's log a fetch has shown to be others than before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MovedEnds {
+    pub start: bool,
+    pub end: bool,
+}
+
 /// A fetch of a follower, after its read.
 #[derive(Clone, Copy, Debug)]
 pub struct FollowerFetch {
     pub offset: LogOffsetMetadata,
+    /// Where the follower's log begins.
+    pub log_start_offset: Offset,
     /// Of the follower's registration, if the request says it.
     pub broker_epoch: Option<i64>,
     /// By the monotonic clock, before the read.
@@ -50,13 +61,16 @@ impl RemoteReplica {
         *locked(&self.state)
     }
 
-    /// Port of `updateFetchStateOrThrow`, past its check of the broker's epoch. Returns whether the end of the
+    /// Port of `updateFetchStateOrThrow`, past its check of the broker's epoch. Returns which end of the
     /// follower's log is another one now.
-    pub fn update_fetch_state(&self, fetch: &FollowerFetch) -> bool {
+    pub fn update_fetch_state(&self, fetch: &FollowerFetch) -> MovedEnds {
         let mut state = locked(&self.state);
         let before = *state;
         *state = before.after(fetch);
-        state.log_end_offset.message_offset != before.log_end_offset.message_offset
+        MovedEnds {
+            end: state.log_end_offset.message_offset != before.log_end_offset.message_offset,
+            start: state.log_start_offset != before.log_start_offset,
+        }
     }
 
     /// Port of `resetReplicaState`, for a leader epoch that begins: a follower in sync gets the time to catch up
@@ -85,6 +99,7 @@ impl RemoteReplicaState {
     /// Before the first fetch.
     pub const UNKNOWN: Self = Self {
         log_end_offset: LogOffsetMetadata::UNKNOWN,
+        log_start_offset: Offset::NONE,
         last_fetch_leader_end_offset: Offset::NONE,
         last_fetch_ms: None,
         last_caught_up_ms: None,
@@ -120,6 +135,7 @@ impl RemoteReplicaState {
         };
         Self {
             log_end_offset: fetch.offset,
+            log_start_offset: fetch.log_start_offset,
             last_fetch_leader_end_offset: fetch
                 .leader_end_offset
                 .max(self.last_fetch_leader_end_offset),

@@ -20,6 +20,9 @@ use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset, TimestampMs};
 use crate::purgatory::purgatory_snapshot::PurgatorySnapshot;
+use crate::replica::delayed_delete_records::{
+    DelayedDeleteRecords, DeleteRecordsCallback, DeleteRecordsPartitionStatus,
+};
 use crate::replica::delayed_fetch::{
     DelayedFetch, FetchCallback, FetchMetadata, FetchPartitionStatus,
 };
@@ -320,7 +323,12 @@ impl ReplicaManager {
         let mode = params.read_mode();
         let mut log_read_results = self.local_logs.read_from_local_log(mode, fetch_info);
         let moved = match params.is_from_follower() {
-            true => self.update_follower_fetch_states(params, fetched_ms, &mut log_read_results),
+            true => self.update_follower_fetch_states(
+                params,
+                fetched_ms,
+                fetch_info,
+                &mut log_read_results,
+            ),
             false => Vec::new(),
         };
         if params.answers_now(&log_read_results) {
@@ -336,23 +344,25 @@ impl ReplicaManager {
     }
 
     /// What the fetch says of how far the follower is: with everything below the offsets that it asks for. Where the
-    /// logs part it is not known. Returns the partitions whose high watermark has moved.
+    /// logs part it is not known. Returns the partitions whose high watermark has moved, or the start of the follower's log.
     ///
     /// A partition of which the fetch turns out to be of another time is answered with that.
     fn update_follower_fetch_states(
         &self,
         params: FetchParams,
         fetched_ms: i64,
+        asked: &[(TopicAndPartition, PartitionFetchInfo)],
         results: &mut [(TopicAndPartition, LogReadResult)],
     ) -> Vec<TopicAndPartition> {
         let mut moved = Vec::new();
-        for (key, result) in results {
+        for ((_, asked), (key, result)) in asked.iter().zip(results) {
             let Ok(read) = result else { continue };
             if read.diverging_epoch.is_some() {
                 continue;
             }
             let fetch = FollowerFetch {
                 offset: read.fetched_data.fetch_offset_metadata,
+                log_start_offset: asked.log_start_offset,
                 broker_epoch: params.replica_epoch,
                 fetched_ms,
                 leader_end_offset: read.log_end_offset,
@@ -383,7 +393,7 @@ impl ReplicaManager {
         if let Some(change) = progress.change {
             self.isr_updates.submit(&partition, change);
         }
-        Ok(progress.high_watermark_moved)
+        Ok(progress.high_watermark_moved || progress.log_start_moved)
     }
 
     /// Leaves a fetch that has read too little in the purgatory.
@@ -574,13 +584,32 @@ impl ReplicaManager {
         }
     }
 
+    /// Port of the second half of `deleteRecords`: calls back when all replicas that are there begin where this
+    /// leader's do by now, or when the time is over.
+    pub fn await_low_watermarks(
+        &self,
+        timeout_ms: i64,
+        status: Vec<DeleteRecordsPartitionStatus>,
+        response_callback: DeleteRecordsCallback,
+    ) {
+        let waits_for = status.iter().filter(|it| it.required_offset.is_some());
+        let keys: Vec<_> = waits_for.map(|it| it.key.clone()).collect();
+        if keys.is_empty() {
+            return response_callback(status.into_iter().map(|it| it.outcome).collect());
+        }
+        let local_logs = Arc::clone(&self.local_logs);
+        let delayed = DelayedDeleteRecords::new(timeout_ms, status, local_logs, response_callback);
+        self.delayed.delete_records.try_complete_else_watch(delayed, &keys);
+    }
+
     /// Of each purgatory its name, how many operations wait in it, and how many entries its lists
     /// have: Kafka's `NumDelayedOperations` and `PurgatorySize`.
-    pub fn purgatory_sizes(&self) -> [(&'static str, usize, usize); 2] {
-        let (fetch, produce) = (&self.delayed.fetch, &self.delayed.produce);
+    pub fn purgatory_sizes(&self) -> [(&'static str, usize, usize); 3] {
+        let DelayedOperations { fetch, produce, delete_records } = &*self.delayed;
         [
             ("Fetch", fetch.delayed(), fetch.watched()),
             ("Produce", produce.delayed(), produce.watched()),
+            ("DeleteRecords", delete_records.delayed(), delete_records.watched()),
         ]
     }
 

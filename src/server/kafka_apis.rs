@@ -121,7 +121,7 @@ impl KafkaApis {
             Body::DeleteTopics(it) => self.on_controllers_thread(reply, move |apis, reply| {
                 apis.topics.handle_delete_topics_request(reply, &it);
             }),
-            Body::DeleteRecords(it) => self.logs.handle_delete_records_request(reply, &it),
+            Body::DeleteRecords(it) => self.logs.handle_delete_records_request(reply, it),
             Body::InitProducerId(it) => self.produce.handle_init_producer_id_request(reply, &it),
             Body::OffsetForLeaderEpoch(it) => {
                 self.leader_epochs.handle_offset_for_leader_epoch_request(reply, &it)

@@ -176,6 +176,7 @@ impl Broker {
         let fetch_info = PartitionFetchInfo {
             topic_id: FOO,
             offset: Offset(offset),
+            log_start_offset: Offset::NONE,
             fetch_size: 1_000,
             current_leader_epoch: LeaderEpoch(epoch),
             last_fetched_epoch: LeaderEpoch::NONE,
@@ -470,6 +471,7 @@ fn a_debugging_consumer_reads_a_follower() {
     let fetch_info = PartitionFetchInfo {
         topic_id: FOO,
         offset: Offset(0),
+        log_start_offset: Offset::NONE,
         fetch_size: 1_000,
         current_leader_epoch: LeaderEpoch::NONE,
         last_fetched_epoch: LeaderEpoch::NONE,

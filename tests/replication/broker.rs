@@ -242,6 +242,7 @@ impl Broker {
             let info = PartitionFetchInfo {
                 topic_id: fetch.topic_id,
                 offset: fetch.fetch_offset,
+                log_start_offset: fetch.log_start_offset,
                 fetch_size: fetch.max_bytes,
                 current_leader_epoch: fetch.current_leader_epoch,
                 last_fetched_epoch: fetch.last_fetched_epoch.unwrap_or(LeaderEpoch::NONE),
@@ -257,6 +258,7 @@ impl Broker {
         let info = PartitionFetchInfo {
             topic_id: TOPIC_ID,
             offset: Offset(offset),
+            log_start_offset: Offset::NONE,
             fetch_size: i32::MAX,
             current_leader_epoch: LeaderEpoch::NONE,
             last_fetched_epoch: LeaderEpoch::NONE,

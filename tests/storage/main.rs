@@ -37,6 +37,7 @@ mod partition_metadata_file;
 
 mod replica {
     mod acks;
+    mod delete_records;
     mod abstract_fetcher_thread;
     mod fetcher_scene;
     mod follower;

@@ -12,14 +12,14 @@ use crate::common::log_limit::{LogKind, limited};
 use crate::common::topic_partition::{TopicAndPartition, is_internal};
 use crate::common::units::Offset;
 use crate::protocol::delete_records::{
-    DeleteRecordsPartition, DeleteRecordsPartitionResult, DeleteRecordsRequest,
-    DeleteRecordsResponse, DeleteRecordsTopicResult, HIGH_WATERMARK,
+    DeleteRecordsRequest, DeleteRecordsResponse, INVALID_LOW_WATERMARK,
 };
 use crate::protocol::describe_log_dirs::{
     DescribeLogDirsPartition, DescribeLogDirsRequest, DescribeLogDirsResponse,
     DescribeLogDirsResult, DescribeLogDirsTopic, UNKNOWN_VOLUME_BYTES,
 };
 use crate::protocol::request::ResponseBody;
+use crate::replica::delayed_delete_records::{DeleteRecordsPartitionStatus, DeletedRecords};
 use crate::replica::replica_manager::ReplicaManager;
 use crate::server::apis::duplicates::NamedPartitions;
 use crate::server::apis::parts::Parts;
@@ -46,11 +46,12 @@ impl LogApis {
         }
     }
 
-    /// Answered when the new beginnings of the logs are on disk: a restart brings nothing back.
+    /// Answered when the new beginnings of the logs are on disk, so that a restart brings nothing back, and the
+    /// other replicas have followed, so that another leader brings nothing back either.
     pub(crate) fn handle_delete_records_request(
         &self,
         reply: Reply,
-        request: &DeleteRecordsRequest,
+        request: DeleteRecordsRequest,
     ) {
         let names = request.topics.iter().map(|it| it.name.as_str());
         let authorized = self.authorization.filter_by_authorized(
@@ -60,73 +61,52 @@ impl LogApis {
             names,
         );
         let (mut named, mut refusals) = (NamedPartitions::default(), Refusals::default());
-        let mut topics = Vec::with_capacity(request.topics.len());
+        let mut status = Vec::new();
         for topic in &request.topics {
             let name: Arc<str> = Arc::from(topic.name.as_str());
-            let delete = |asked: &DeleteRecordsPartition| {
-                let partition_index = asked.partition_index;
-                let key =
-                    TopicAndPartition { topic: Arc::clone(&name), partition: partition_index };
+            for asked in &topic.partitions {
+                let key = TopicAndPartition {
+                    topic: Arc::clone(&name),
+                    partition: asked.partition_index,
+                };
                 let deleted = authorized
                     .check(&name)
                     .and_then(|()| named.check_named_once(&key))
                     .and_then(|()| self.delete_records(&key, asked.offset));
-                deleted.map_or_else(
-                    |error| {
-                        refusals.note(&key, &error);
-                        DeleteRecordsPartitionResult {
-                            partition_index,
-                            error_code: error.code().code(),
-                            ..DeleteRecordsPartitionResult::default()
-                        }
-                    },
-                    |low_watermark| DeleteRecordsPartitionResult {
-                        partition_index,
-                        low_watermark: low_watermark.0,
-                        ..DeleteRecordsPartitionResult::default()
-                    },
-                )
-            };
-            let partitions = topic.partitions.iter().map(delete).collect();
-            topics.push(DeleteRecordsTopicResult { name: topic.name.clone(), partitions });
+                if let Err(error) = &deleted {
+                    refusals.note(&key, error);
+                }
+                status.push(status_of(key, deleted));
+            }
         }
         reply.log_refusals(&refusals);
-        let is_any_deleted =
-            topics.iter().flat_map(|it| &it.partitions).any(|it| it.error_code == 0);
+        let is_any_deleted = status.iter().any(|it| it.required_offset.is_some());
         let kept = match is_any_deleted {
             true => self.log_manager.checkpoint_log_start_offsets(),
             false => Ok(()),
         };
-        let response = match kept {
-            Ok(()) => DeleteRecordsResponse { throttle_time_ms: 0, topics },
-            Err(error) => {
-                let level = limited(LogKind::Failures, Level::Error);
-                log!(level, "cannot write the log start offsets: {error}");
-                request.error_response(Errors::KafkaStorageError)
-            }
+        if let Err(error) = kept {
+            let level = limited(LogKind::Failures, Level::Error);
+            log!(level, "cannot write the log start offsets: {error}");
+            let response = request.error_response(Errors::KafkaStorageError);
+            return reply.send_body(&ResponseBody::DeleteRecords(response));
+        }
+        let timeout_ms = i64::from(request.timeout_ms);
+        let answer = move |outcomes: Vec<DeletedRecords>| {
+            let response = response_to(&request, &outcomes);
+            reply.send_body(&ResponseBody::DeleteRecords(response));
         };
-        reply.send_body(&ResponseBody::DeleteRecords(response));
+        self.replica_manager.await_low_watermarks(timeout_ms, status, Box::new(answer));
     }
 
-    /// Deletes the records below `offset`, and returns the first offset that is left.
+    /// Deletes the records below `offset` here, and returns it: -1 stands for all of them.
     fn delete_records(&self, key: &TopicAndPartition, offset: i64) -> Result<Offset, KafkaError> {
         if is_internal(&key.topic) {
             let why = "the topic is the broker's own";
             return Err(KafkaError::api(Errors::InvalidTopicException, why));
         }
         let partition = self.replica_manager.local_logs().get_partition_or_error(key)?;
-        let replica = partition.leader_replica()?;
-        if !replica.log.config().cleanup_policy.is_deleted() {
-            let why = "a compacted log keeps the last record of each key";
-            return Err(KafkaError::api(Errors::PolicyViolation, why));
-        }
-        let high_watermark = replica.high_watermark().message_offset;
-        let offset = if offset == HIGH_WATERMARK { high_watermark } else { Offset(offset) };
-        if !(Offset::FIRST..=high_watermark).contains(&offset) {
-            let why = format!("offset {offset} is not in 0 to {high_watermark}");
-            return Err(KafkaError::api(Errors::OffsetOutOfRange, why));
-        }
-        replica.log.delete_records_before(offset)
+        partition.delete_records_on_leader(offset)
     }
 
     pub(crate) fn handle_describe_log_dirs_request(
@@ -163,6 +143,34 @@ impl LogApis {
         let response = DescribeLogDirsResponse { results, ..DescribeLogDirsResponse::default() };
         reply.send_body(&ResponseBody::DescribeLogDirs(response));
     }
+}
+
+/// What is known of a partition before its replicas have followed.
+fn status_of(
+    key: TopicAndPartition,
+    deleted: Result<Offset, KafkaError>,
+) -> DeleteRecordsPartitionStatus {
+    let (required_offset, error) = match deleted {
+        Ok(offset) => (Some(offset), None),
+        Err(error) => (None, Some(error.code())),
+    };
+    let outcome = DeletedRecords { error, low_watermark: Offset(INVALID_LOW_WATERMARK) };
+    DeleteRecordsPartitionStatus { key, required_offset, outcome }
+}
+
+/// `outcomes` are in the order of the request.
+fn response_to(
+    request: &DeleteRecordsRequest,
+    outcomes: &[DeletedRecords],
+) -> DeleteRecordsResponse {
+    let mut outcomes = outcomes.iter();
+    let mut response = request.error_response(Errors::UnknownServerError);
+    for partition in response.topics.iter_mut().flat_map(|it| &mut it.partitions) {
+        let Some(outcome) = outcomes.next() else { break };
+        partition.error_code = outcome.error.unwrap_or(Errors::None).code();
+        partition.low_watermark = outcome.low_watermark.0;
+    }
+    response
 }
 
 /// A log directory with those of `logs` that lie in it.

@@ -183,6 +183,7 @@ fn fetch_info(topic_id: [u8; 16], partition: &FetchPartition) -> PartitionFetchI
     PartitionFetchInfo {
         topic_id,
         offset: Offset(partition.fetch_offset),
+        log_start_offset: Offset(partition.log_start_offset).max(Offset::NONE),
         fetch_size: partition.partition_max_bytes,
         // Any negative one is none, as in Kafka.
         current_leader_epoch: LeaderEpoch(partition.current_leader_epoch).max(LeaderEpoch::NONE),
@@ -209,6 +210,7 @@ fn of_no_interest(topic_id: Uuid) -> PartitionFetchInfo {
     PartitionFetchInfo {
         topic_id: topic_id.0,
         offset: Offset::FIRST,
+        log_start_offset: Offset::NONE,
         fetch_size: 0,
         current_leader_epoch: LeaderEpoch::NONE,
         last_fetched_epoch: LeaderEpoch::NONE,

@@ -343,6 +343,7 @@ fn a_fetch_of_a_deleted_topic_is_answered_while_others_are_served() {
     let fetch_info = PartitionFetchInfo {
         topic_id: ASKED_BY_NAME,
         offset: Offset(0),
+        log_start_offset: Offset::NONE,
         fetch_size: 1000,
         current_leader_epoch: LeaderEpoch::NONE,
         last_fetched_epoch: LeaderEpoch::NONE,

@@ -148,6 +148,7 @@ fn a_fetch_that_was_read_in_an_epoch_that_is_over_does_not_count() {
     assert_eq!(read.leader_epoch, LeaderEpoch(5));
     let fetch = FollowerFetch {
         offset: read.fetched_data.fetch_offset_metadata,
+        log_start_offset: Offset(0),
         broker_epoch: None,
         fetched_ms: 0,
         leader_end_offset: read.log_end_offset,

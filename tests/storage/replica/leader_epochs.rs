@@ -114,6 +114,7 @@ fn fetch_info(current: i32, last_fetched: i32, offset: i64) -> PartitionFetchInf
     PartitionFetchInfo {
         topic_id: ASKED_BY_NAME,
         offset: Offset(offset),
+        log_start_offset: Offset::NONE,
         fetch_size: i32::MAX,
         current_leader_epoch: LeaderEpoch(current),
         last_fetched_epoch: LeaderEpoch(last_fetched),

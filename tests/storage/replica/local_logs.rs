@@ -62,6 +62,7 @@ fn a_consumer_reads_below_the_high_watermark_and_a_follower_to_the_end() {
         let fetch_info = PartitionFetchInfo {
             topic_id: ASKED_BY_NAME,
             offset,
+            log_start_offset: Offset::NONE,
             fetch_size: i32::MAX,
             current_leader_epoch: LeaderEpoch::NONE,
             last_fetched_epoch: LeaderEpoch::NONE,
@@ -120,6 +121,7 @@ fn a_read_that_waits_for_nothing_gives_up_when_the_way_is_long() {
         let fetch_info = PartitionFetchInfo {
             topic_id: ASKED_BY_NAME,
             offset,
+            log_start_offset: Offset::NONE,
             fetch_size: 1000,
             current_leader_epoch: LeaderEpoch::NONE,
             last_fetched_epoch: LeaderEpoch::NONE,

@@ -208,6 +208,7 @@ pub(crate) fn fetch_info(offset: i64) -> PartitionFetchInfo {
     PartitionFetchInfo {
         topic_id: ASKED_BY_NAME,
         offset: Offset(offset),
+        log_start_offset: Offset::NONE,
         fetch_size: i32::MAX,
         current_leader_epoch: LeaderEpoch::NONE,
         last_fetched_epoch: LeaderEpoch::NONE,
