@@ -16,6 +16,7 @@ use crate::replica::fetcher::replica_fetcher_manager::{
 use crate::replica::fetcher::replica_fetchers::ReplicaFetchers;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::replica::replication_engine::ReplicationEngine;
+use crate::security::client_channel_builders::NodeChannelBuilders;
 use crate::security::configured_mechanisms::report_listeners_without_user;
 use crate::server::apis::parts::Forwarding;
 use crate::server::broker_parts::{
@@ -79,7 +80,8 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
     let config = current.config();
     let dirs = log_manager.log_dirs();
     let dir = dirs.first().expect("there is a log directory");
-    let identity = NodeIdentity::settle(config, dir, cancellation)?;
+    let nodes = NodeChannelBuilders::of(config)?;
+    let identity = NodeIdentity::settle(config, dir, &*nodes.to_controllers, cancellation)?;
     let quota_managers = QuotaManagers::start(config, &dirs, time, metrics)?;
     let scram = ScramControlManager::open_in(&dirs, sources.credentials)?;
     report_listeners_without_user(current.of_file(), sources.credentials);
@@ -100,7 +102,7 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
     )?);
     // Weak: it holds the publisher, which holds the fetchers, which hold this.
     let registered = Arc::<OnceLock<Weak<BrokerLifecycleManager>>>::default();
-    let fetchers = Arc::new(new_fetchers(config, &replica_manager, &engine, &registered, time));
+    let fetchers = new_fetchers((config, &nodes), &replica_manager, &engine, &registered, time);
     let group_coordinator =
         new_group_coordinator(config, GroupTable::in_cluster(), &replica_manager, time);
     let publisher = Arc::new(BrokerMetadataPublisher::new(FollowingParts {
@@ -116,12 +118,13 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
     }));
     dynamic_config.add_reconfigurable(publisher.replica_changes());
     dynamic_config.add_reconfigurable(replica_manager.quotas());
+    nodes.ssl_factories.iter().for_each(|keys| dynamic_config.add_reconfigurable(keys));
     let cluster_id = identity.cluster_id.clone();
     let cache = KRaftMetadataCache::new(config.broker_id, cluster_id, image);
     let metadata_cache = Arc::new(cache) as Arc<dyn MetadataCache>;
     let entrance =
         Entrance { endpoints, publisher, alter_partition_manager, scheduler, time, on_fault };
-    let membership = Membership::join(config, identity, entrance)?;
+    let membership = Membership::join(config, identity, &nodes.to_controllers, entrance)?;
     // Only once: nobody else has it.
     let _ = registered.set(Arc::downgrade(membership.lifecycle()));
     membership.wait_for_first_publication(cancellation).inspect_err(|_| membership.leave())?;
@@ -146,12 +149,12 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
 
 /// The threads that copy what other brokers lead. None runs yet.
 fn new_fetchers(
-    config: &KafkaConfig,
+    (config, nodes): (&KafkaConfig, &NodeChannelBuilders),
     replica_manager: &Arc<ReplicaManager>,
     engine: &Arc<KRaftEngine>,
     registered: &Arc<OnceLock<Weak<BrokerLifecycleManager>>>,
     time: &Arc<dyn Time>,
-) -> ReplicaFetcherManager {
+) -> Arc<ReplicaFetcherManager> {
     let (broker_id, registered, engine) =
         (config.broker_id, Arc::clone(registered), Arc::clone(engine));
     // Before it is registered anew a broker says what it was: never less, or a leader would take any epoch for it.
@@ -161,6 +164,7 @@ fn new_fetchers(
     };
     let context = Arc::new(FollowerContext {
         config: ReplicationConfig::from(config),
+        channel_builder: Arc::clone(&nodes.to_brokers),
         replica_manager: Arc::clone(replica_manager),
         quotas: Arc::clone(replica_manager.quotas()),
         time: Arc::clone(time),
@@ -175,7 +179,9 @@ fn new_fetchers(
         num_fetchers: config.num_replica_fetchers,
         backoff_ms: config.replica_fetch_backoff_ms,
     };
-    ReplicaFetcherManager::new(fetcher_config, replica_manager, leader_end_points, time)
+    let manager =
+        ReplicaFetcherManager::new(fetcher_config, replica_manager, leader_end_points, time);
+    Arc::new(manager)
 }
 
 /// What asks the controller.

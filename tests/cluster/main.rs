@@ -39,6 +39,7 @@ mod producer_id_manager;
 
 mod clients {
     mod blocking_channel;
+    mod secured_channel;
 }
 
 mod raft {

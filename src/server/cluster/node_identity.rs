@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use log::{info, warn};
 
 use crate::clients::blocking_channel::BlockingChannel;
+use crate::clients::client_channel_builder::ClientChannelBuilder;
 use crate::clients::interrupter::Interrupter;
 use crate::common::errors::{Errors, KafkaError};
 use crate::config::kafka_config::KafkaConfig;
@@ -48,6 +49,7 @@ impl NodeIdentity {
     pub fn settle(
         config: &KafkaConfig,
         dir: &Path,
+        to_controllers: &dyn ClientChannelBuilder,
         cancellation: &StartCancellation,
     ) -> Result<Self, KafkaError> {
         let properties = match MetaProperties::read(dir)? {
@@ -62,7 +64,7 @@ impl NodeIdentity {
                 (cluster_id, directory_id)
             }
             None => {
-                let cluster_id = ask_cluster_id(config, cancellation)?;
+                let cluster_id = ask_cluster_id(config, to_controllers, cancellation)?;
                 let directory_id = random_directory_id()?;
                 info!("the log directory {} is new to cluster {cluster_id}", dir.display());
                 MetaProperties {
@@ -88,6 +90,7 @@ pub fn named_controllers(config: &KafkaConfig) -> Vec<BootstrapServer> {
 
 fn ask_cluster_id(
     config: &KafkaConfig,
+    to_controllers: &dyn ClientChannelBuilder,
     cancellation: &StartCancellation,
 ) -> Result<String, KafkaError> {
     let controllers = named_controllers(config);
@@ -102,7 +105,7 @@ fn ask_cluster_id(
     });
     let mut last_trouble = String::new();
     for controller in controllers.iter().cycle() {
-        match cluster_id_of(controller, &interrupter) {
+        match cluster_id_of(controller, to_controllers, &interrupter) {
             Ok(cluster_id) => return Ok(cluster_id),
             Err(_) if cancellation.is_cancelled() => {
                 return Err(KafkaError::api(Errors::RequestTimedOut, "the broker shuts down"));
@@ -129,11 +132,13 @@ fn ask_cluster_id(
 
 fn cluster_id_of(
     controller: &BootstrapServer,
+    builder: &dyn ClientChannelBuilder,
     interrupter: &Arc<Interrupter>,
 ) -> io::Result<String> {
     let BootstrapServer { host, port } = controller;
+    let (address, client_id) = ((host.as_str(), *port), env!("CARGO_PKG_NAME"));
     let mut channel =
-        BlockingChannel::connect(host, *port, env!("CARGO_PKG_NAME"), ANSWER_TIMEOUT, interrupter)?;
+        BlockingChannel::connect(builder, address, client_id, ANSWER_TIMEOUT, interrupter)?;
     let request = DescribeClusterRequest {
         include_cluster_authorized_operations: false,
         endpoint_type: CONTROLLERS,
