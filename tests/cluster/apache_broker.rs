@@ -27,12 +27,13 @@ listeners=PLAINTEXT://127.0.0.1:$3
 log.dirs=$CLUSTER_DIR/logs
 broker.heartbeat.interval.ms=200
 END
+printf '%s\n' "$BROKER_SETTINGS" >>"$CLUSTER_DIR/broker.properties"
 kafka kafka.tools.StorageTool format -t "$CLUSTER_ID" -c "$CLUSTER_DIR/broker.properties" >&2
 kafka kafka.Kafka "$CLUSTER_DIR/broker.properties" </dev/null >"$CLUSTER_DIR/broker.log" 2>&1 &
 pid=$!
 disown "$pid"
 trap end EXIT
-wait_for_port "$3" "$pid" "Kafka's broker" "$CLUSTER_DIR/broker.log" 60
+wait_for_port "$3" "$pid" "Kafka's broker" "$CLUSTER_DIR/broker.log" 90
 echo "$CLUSTER_DIR/logs"
 read -r _ || true
 "#;
@@ -46,10 +47,20 @@ pub(crate) struct ApacheBroker {
 
 impl ApacheBroker {
     pub(crate) fn start(controller: &ApacheController, id: i32) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Self::start_with(controller, id, |_| String::new())
+    }
+
+    /// One with the settings that `settings` makes for its port, which prevail, as lines of a properties file.
+    pub(crate) fn start_with(
+        controller: &ApacheController,
+        id: i32,
+        settings: impl FnOnce(u16) -> String,
+    ) -> Self {
+        let port = free_port();
         let mut watchdog = Command::new("bash")
             .args(["-c", WATCHDOG, "watchdog", &id.to_string(), &controller.addr()])
             .arg(port.to_string())
+            .env("BROKER_SETTINGS", settings(port))
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             // A Ctrl-C is for the tests.
             .process_group(0)
@@ -63,6 +74,11 @@ impl ApacheBroker {
         assert!(log_dir.is_dir(), "the broker has not started; its reason is above");
         Self { port, log_dir, watchdog }
     }
+}
+
+/// One that nobody has now.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl Drop for ApacheBroker {

@@ -50,6 +50,20 @@ impl ApacheController {
 
     /// One whose directory is formatted at the level of this release of Kafka.
     pub(crate) fn start(release_version: &str) -> Option<Self> {
+        Self::start_with(release_version, "", None)
+    }
+
+    /// One with these settings, which prevail, as lines of a properties file.
+    pub(crate) fn secured(settings: &str) -> Option<Self> {
+        Self::start_with(RELEASE_VERSION, settings, None)
+    }
+
+    /// The same, and its log begins with a user, as `kafka-storage format --add-scram` takes it.
+    pub(crate) fn with_user(settings: &str, user: &str) -> Option<Self> {
+        Self::start_with(RELEASE_VERSION, settings, Some(user))
+    }
+
+    fn start_with(release_version: &str, settings: &str, user: Option<&str>) -> Option<Self> {
         if !has_java() {
             assert!(env::var_os("CI").is_none(), "java and mvn are missing, with CI set");
             eprintln!("skipped: Apache's controller needs java and mvn");
@@ -59,7 +73,8 @@ impl ApacheController {
         let mut watchdog = Command::new("bash")
             .args(["-c", WATCHDOG, "watchdog", &port.to_string()])
             .env("RELEASE_VERSION", release_version)
-            .env("CONTROLLER_SETTINGS", "broker.session.timeout.ms=2000")
+            .env("CONTROLLER_USER", user.unwrap_or_default())
+            .env("CONTROLLER_SETTINGS", format!("broker.session.timeout.ms=2000\n{settings}"))
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             // A Ctrl-C is for the tests.
             .process_group(0)

@@ -14,6 +14,7 @@ mod apache_cluster;
 mod apache_controller;
 mod apache_broker;
 mod replication;
+mod secured_cluster;
 mod assignments_manager;
 mod broker_registration_tracker;
 pub(crate) mod broker_server;
