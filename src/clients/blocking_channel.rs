@@ -2,20 +2,17 @@
 //! way, whose caller waits for the response.
 //!
 //! Every wait has an end: a call has a time in which the whole response must be there, however slowly it
-//! comes in, and an [`Interrupter`] ends it at once.
+//! comes in, and an [`Interrupter`] ends it at once. A handshake and a login are under the same rules.
 
 use std::io;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::setsockopt;
-use nix::sys::socket::sockopt::RcvBuf;
-
+use crate::clients::client_channel_builder::{
+    ClientAuthenticator, ClientChannelBuilder, ClientTransport,
+};
 use crate::clients::interrupter::Interrupter;
+use crate::clients::watched_socket::WatchedSocket;
 use crate::protocol::client_request::{ClientRequest, client_request_bytes, read_client_response};
 
 /// How much of a response is made room for before its bytes have come.
@@ -23,23 +20,29 @@ const READ_BYTES: usize = 64 * 1024;
 /// The largest response that is taken, unless another limit is set. Those of controllers have records of
 /// 8 MiB at most.
 pub const RESPONSE_BYTES_MAX: usize = 100 * 1024 * 1024;
+/// The largest response of a node that this broker has not authenticated to yet: what a broker takes of a
+/// client by `sasl.server.max.receive.size`.
+const AUTHENTICATION_RESPONSE_BYTES_MAX: usize = 512 * 1024;
 
 /// Closed when it is dropped. After an error it is of no use any more: a late response would be taken for
 /// that of the next request.
 #[derive(Debug)]
 pub struct BlockingChannel {
-    socket: WatchedSocket,
+    frames: Frames,
+    interrupter: Arc<Interrupter>,
+    authenticator: Option<Box<dyn ClientAuthenticator>>,
+    /// When the node has to be shown once more who this is.
+    authenticates_at: Option<Instant>,
     client_id: String,
     next_correlation_id: i32,
     response_bytes_max: usize,
 }
 
-/// A socket that the interrupter can shut down, until it is dropped.
+/// Requests and responses as bytes.
 #[derive(Debug)]
-struct WatchedSocket {
-    socket: TcpStream,
-    interrupter: Arc<Interrupter>,
-    number: u64,
+struct Frames {
+    transport: Box<dyn ClientTransport>,
+    has_answered: bool,
 }
 
 /// A response, and the frame of which its records are ranges.
@@ -50,35 +53,37 @@ pub struct Response<T> {
 }
 
 impl BlockingChannel {
-    /// Connects to the first address of `host` that takes the connection. `client_id` is in the header of
-    /// each request.
+    /// Connects to the first address of a host that takes the connection, and has `builder` secure it.
+    /// `client_id` is in the header of each request.
     ///
     /// # Errors
     /// If the name has no address; what the last address fails with, `TimedOut` after `timeout`;
-    /// `ConnectionAborted` if it is interrupted.
+    /// `ConnectionAborted` if it is interrupted; whatever `builder` and its authenticator say.
     pub fn connect(
-        host: &str,
-        port: u16,
+        builder: &dyn ClientChannelBuilder,
+        address: (&str, u16),
         client_id: &str,
         timeout: Duration,
         interrupter: &Arc<Interrupter>,
     ) -> io::Result<Self> {
         let deadline = Instant::now() + timeout;
-        let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for address in (host, port).to_socket_addrs()? {
-            match connect_to(address, deadline, interrupter) {
-                Ok(socket) => {
-                    return Ok(Self {
-                        socket,
-                        client_id: client_id.to_string(),
-                        next_correlation_id: 0,
-                        response_bytes_max: RESPONSE_BYTES_MAX,
-                    });
-                }
-                Err(error) => failure = interrupter.reason(error),
-            }
-        }
-        Err(failure)
+        let socket = WatchedSocket::connect(address, deadline, interrupter)?;
+        let (host, _) = address;
+        let transport = builder.build_transport(socket, host, deadline);
+        let mut channel = Self {
+            frames: Frames {
+                transport: transport.map_err(|error| interrupter.reason(error))?,
+                has_answered: false,
+            },
+            interrupter: Arc::clone(interrupter),
+            authenticator: builder.build_authenticator(client_id),
+            authenticates_at: None,
+            client_id: client_id.to_string(),
+            next_correlation_id: 0,
+            response_bytes_max: RESPONSE_BYTES_MAX,
+        };
+        channel.authenticate(deadline).map_err(|error| interrupter.reason(error))?;
+        Ok(channel)
     }
 
     /// What is in the header of each request.
@@ -96,7 +101,7 @@ impl BlockingChannel {
     /// # Errors
     /// Whatever the operating system reports.
     pub fn set_receive_buffer(&self, bytes: usize) -> io::Result<()> {
-        Ok(setsockopt(&self.socket.socket, RcvBuf, &bytes)?)
+        self.frames.transport.socket().set_receive_buffer(bytes)
     }
 
     /// Sends a request in this version, and waits for its response, for `timeout` in all.
@@ -124,45 +129,67 @@ impl BlockingChannel {
         Ok(Response { body, frame })
     }
 
-    /// Sends a request, header included, and waits for the response, both without their size in front.
+    /// Sends a request, header included, and waits for the response, both without their size in front. A login
+    /// that expires soon is repeated before.
     ///
     /// # Errors
     /// Whatever the operating system reports; `TimedOut` if the response is not whole after `timeout`;
     /// `UnexpectedEof` if the node hangs up; `InvalidData` for an impossible size; `ConnectionAborted` if
-    /// it is interrupted.
+    /// it is interrupted; what the login fails with.
     pub fn exchange(&mut self, request: &[u8], timeout: Duration) -> io::Result<Vec<u8>> {
         let deadline = Instant::now() + timeout;
-        let exchanged = self.send(request, deadline).and_then(|()| self.receive(deadline));
-        exchanged.map_err(|error| self.socket.interrupter.reason(error))
+        let is_due = self.authenticates_at.is_some_and(|at| Instant::now() >= at);
+        let authenticated = if is_due { self.authenticate(deadline) } else { Ok(()) };
+        let bytes_max = self.response_bytes_max;
+        let exchanged =
+            authenticated.and_then(|()| self.frames.exchange(request, bytes_max, deadline));
+        exchanged.map_err(|error| self.interrupter.reason(error))
+    }
+
+    /// Once no request is under way: what is read next answers the login.
+    fn authenticate(&mut self, deadline: Instant) -> io::Result<()> {
+        let Some(authenticator) = &mut self.authenticator else { return Ok(()) };
+        let frames = &mut self.frames;
+        let mut exchange =
+            |request: &[u8]| frames.exchange(request, AUTHENTICATION_RESPONSE_BYTES_MAX, deadline);
+        let began = Instant::now();
+        let lasts = authenticator.authenticate(&mut exchange)?;
+        self.authenticates_at = lasts.and_then(|it| began.checked_add(it));
+        Ok(())
+    }
+}
+
+impl Frames {
+    fn exchange(
+        &mut self,
+        request: &[u8],
+        response_bytes_max: usize,
+        deadline: Instant,
+    ) -> io::Result<Vec<u8>> {
+        let sent = self.send(request, deadline);
+        match sent.and_then(|()| self.receive(response_bytes_max, deadline)) {
+            Ok(frame) => {
+                self.has_answered = true;
+                Ok(frame)
+            }
+            Err(error) if self.has_answered => Err(error),
+            Err(error) => Err(of_first_answer(error)),
+        }
     }
 
     fn send(&mut self, request: &[u8], deadline: Instant) -> io::Result<()> {
         let size = i32::try_from(request.len())
             .map_err(|_| invalid(format!("a request of {} bytes", request.len())))?;
-        let frame = [&size.to_be_bytes()[..], request].concat();
-        let mut left = &frame[..];
-        while !left.is_empty() {
-            self.socket.socket.set_write_timeout(Some(time_left(deadline)?))?;
-            match self.socket.socket.write(left) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => left = &left[written..],
-                Err(error) => retry_or_fail(error)?,
-            }
-        }
-        Ok(())
+        self.transport.write_whole(&[&size.to_be_bytes()[..], request].concat(), deadline)
     }
 
-    fn receive(&mut self, deadline: Instant) -> io::Result<Vec<u8>> {
+    fn receive(&mut self, bytes_max: usize, deadline: Instant) -> io::Result<Vec<u8>> {
         let mut size = [0; 4];
         self.fill(&mut size, deadline)?;
-        let size = i32::from_be_bytes(size);
-        let size = usize::try_from(size)
+        let size = usize::try_from(i32::from_be_bytes(size))
             .ok()
-            .filter(|size| *size <= self.response_bytes_max)
-            .ok_or_else(|| {
-                let max = self.response_bytes_max;
-                invalid(format!("a response of {size} bytes, where 0 to {max} are possible"))
-            })?;
+            .filter(|size| *size <= bytes_max)
+            .ok_or_else(|| invalid(impossible(size, bytes_max)))?;
         let mut frame = Vec::new();
         while frame.len() < size {
             let start = frame.len();
@@ -174,74 +201,45 @@ impl BlockingChannel {
 
     fn fill(&mut self, mut room: &mut [u8], deadline: Instant) -> io::Result<()> {
         while !room.is_empty() {
-            self.socket.socket.set_read_timeout(Some(time_left(deadline)?))?;
-            match self.socket.socket.read(room) {
-                Ok(0) => {
+            match self.transport.read_some(room, deadline)? {
+                0 => {
                     let why = "the node has hung up";
                     return Err(io::Error::new(io::ErrorKind::UnexpectedEof, why));
                 }
-                Ok(read) => room = &mut room[read..],
-                Err(error) => retry_or_fail(error)?,
+                read => room = &mut room[read..],
             }
         }
         Ok(())
     }
 }
 
-impl Drop for WatchedSocket {
-    fn drop(&mut self) {
-        self.interrupter.forget(self.number);
+/// A node that breaks off does not say why; at the first request it most often expects something else.
+fn of_first_answer(error: io::Error) -> io::Error {
+    let broken_off =
+        [io::ErrorKind::UnexpectedEof, io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe];
+    if !broken_off.contains(&error.kind()) {
+        return error;
     }
+    let why = format!(
+        "{error}, before it has answered anything: does `listener.security.protocol.map` say the same of \
+         that listener there and here?"
+    );
+    io::Error::new(error.kind(), why)
 }
 
-/// Connects within the time; in the end the socket blocks.
-fn connect_to(
-    address: SocketAddr,
-    deadline: Instant,
-    interrupter: &Arc<Interrupter>,
-) -> io::Result<WatchedSocket> {
-    let connecting = mio::net::TcpStream::connect(address)?;
-    let socket = TcpStream::from(OwnedFd::from(connecting));
-    let number = interrupter.watch(&socket)?;
-    let watched = WatchedSocket { socket, interrupter: Arc::clone(interrupter), number };
-    let socket = &watched.socket;
-    wait_until_connected(socket, deadline)?;
-    if let Some(error) = socket.take_error()? {
-        return Err(error);
-    }
-    socket.peer_addr()?; // An interrupted socket has no error, and no peer.
-    socket.set_nonblocking(false)?;
-    socket.set_nodelay(true)?;
-    Ok(watched)
-}
-
-fn wait_until_connected(socket: &TcpStream, deadline: Instant) -> io::Result<()> {
-    loop {
-        let left_ms = time_left(deadline)?.as_millis().max(1);
-        let timeout = PollTimeout::try_from(left_ms).unwrap_or(PollTimeout::MAX);
-        let mut polled = [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)];
-        match poll(&mut polled, timeout) {
-            Ok(0) | Err(nix::errno::Errno::EINTR) => (),
-            Ok(_) => return Ok(()),
-            Err(error) => return Err(error.into()),
+/// What is wrong with the size of a response.
+fn impossible(size: [u8; 4], bytes_max: usize) -> String {
+    /// An alert or a handshake message of TLS, in a version that there is.
+    const TLS_RECORDS: [[u8; 2]; 2] = [[0x15, 3], [0x16, 3]];
+    let number = i32::from_be_bytes(size);
+    let hint = match TLS_RECORDS.iter().any(|it| size.starts_with(it)) {
+        true => {
+            "; the node answers by TLS: `listener.security.protocol.map` must have SSL or SASL_SSL for \
+             its listener"
         }
-    }
-}
-
-fn time_left(deadline: Instant) -> io::Result<Duration> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() {
-        return Err(io::Error::new(io::ErrorKind::TimedOut, "the node has not answered in time"));
-    }
-    Ok(left)
-}
-
-/// A wait that ended by its own time is judged by the deadline, before the next one.
-fn retry_or_fail(error: io::Error) -> io::Result<()> {
-    match error.kind() {
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted => Ok(()),
-        _ => Err(error),
-    }
+        false => "",
+    };
+    format!("a response of {number} bytes, where 0 to {bytes_max} are possible{hint}")
 }
 
 fn invalid(why: String) -> io::Error {

@@ -8,5 +8,8 @@ pub const OAUTHBEARER: &str = "OAUTHBEARER";
 /// Those that this broker has. No other list says so.
 pub const ALL: [&str; 4] = [PLAIN, SCRAM_SHA_256, SCRAM_SHA_512, OAUTHBEARER];
 
+/// Those by which this broker logs in to other nodes.
+pub const OF_CLIENTS: [&str; 3] = [PLAIN, SCRAM_SHA_256, SCRAM_SHA_512];
+
 /// Kerberos, Kafka's default, which this broker has not.
 pub const GSSAPI: &str = "GSSAPI";

@@ -1,13 +1,13 @@
 //! Port of `KafkaConfig.validateValues` for the role of a broker: what a process needs to join the
 //! cluster of controllers elsewhere, and what it cannot do there yet.
 
-use crate::common::end_point::SecurityProtocol;
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::listeners::Contradiction;
+use crate::config::node_security;
 use crate::config::properties::Property;
 
 /// What holds only for a broker with controllers elsewhere.
-const ONLY_IN_A_CLUSTER: [&str; 24] = [
+const ONLY_IN_A_CLUSTER: [&str; 27] = [
     "controller.quorum.bootstrap.servers",
     "controller.quorum.voters",
     "controller.quorum.fetch.timeout.ms",
@@ -23,6 +23,9 @@ const ONLY_IN_A_CLUSTER: [&str; 24] = [
     "broker.rack",
     "inter.broker.listener.name",
     "security.inter.broker.protocol",
+    "sasl.mechanism.inter.broker.protocol",
+    "sasl.mechanism.controller.protocol",
+    "ssl.endpoint.identification.algorithm",
     "replica.lag.time.max.ms",
     "num.replica.fetchers",
     "replica.fetch.max.bytes",
@@ -61,12 +64,11 @@ pub(super) fn contradictions(config: &KafkaConfig, given: &[Property]) -> Vec<Co
         with_the_id_of_a_controller(config),
         without_controller_listener(config),
         opens_a_controller_listener(config),
-        controllers_behind_security(config),
         without_inter_broker_listener(config),
-        brokers_behind_security(config),
         two_inter_broker_listeners(config, given),
     ];
-    found.into_iter().flatten().chain(waits_too_long(config)).collect()
+    let found = found.into_iter().flatten().chain(waits_too_long(config));
+    found.chain(node_security::contradictions(config)).collect()
 }
 
 fn too_many_replicas(config: &KafkaConfig) -> Option<Contradiction> {
@@ -115,23 +117,6 @@ fn opens_a_controller_listener(config: &KafkaConfig) -> Option<Contradiction> {
     Some(wrong("listeners", end_point, why))
 }
 
-/// Kafka takes a name that has no protocol for one of plain sockets only if the map is the default; a
-/// name such as CONTROLLER has none in it.
-fn controllers_behind_security(config: &KafkaConfig) -> Option<Contradiction> {
-    let listener = config.controller_listener_names.first()?;
-    match config.protocol_of(listener) {
-        None | Some(SecurityProtocol::Plaintext) => None,
-        Some(protocol) => Some(wrong(
-            "controller.listener.names",
-            listener,
-            &format!(
-                "is reached by {}, and this broker reaches controllers by PLAINTEXT only so far",
-                protocol.name()
-            ),
-        )),
-    }
-}
-
 fn without_inter_broker_listener(config: &KafkaConfig) -> Option<Contradiction> {
     let name = config.inter_broker_listener();
     let is_there = config.listeners.iter().any(|it| it.listener_name == name);
@@ -139,19 +124,6 @@ fn without_inter_broker_listener(config: &KafkaConfig) -> Option<Contradiction> 
         "must name one of `listeners`, by which the other brokers reach this one: there is no {name}"
     );
     (!is_there).then(|| wrong("inter.broker.listener.name", &name, &why))
-}
-
-/// Kafka has the followers log in where the listener asks for it.
-fn brokers_behind_security(config: &KafkaConfig) -> Option<Contradiction> {
-    let name = config.inter_broker_listener();
-    let protocol = config.listeners.iter().find(|it| it.listener_name == name)?.security_protocol;
-    let why = format!(
-        "is {}, and this broker copies partitions from others by PLAINTEXT only so far: add such a \
-         listener, which clients need not reach, and name it here",
-        protocol.name()
-    );
-    (protocol != SecurityProtocol::Plaintext)
-        .then(|| wrong("inter.broker.listener.name", &name, &why))
 }
 
 /// Kafka's checks of `replica.fetch.wait.max.ms`, and for equal values as well: a follower that is answered
@@ -235,15 +207,9 @@ mod tests {
     #[test]
     fn what_is_not_followed_yet_is_refused_and_says_so() {
         for (line, why) in [
-            ("listener.security.protocol.map=CONTROLLER:SSL,PLAINTEXT:PLAINTEXT", "PLAINTEXT only"),
             ("inter.broker.listener.name=INSIDE", "there is no INSIDE"),
             ("security.inter.broker.protocol=SSL", "there is no SSL"),
             ("listeners=PLAINTEXT://:1,CONTROLLER://:2", "this process is none"),
-            (
-                "listeners=PLAINTEXT://:1,SASL_PLAINTEXT://:2\nsasl.enabled.mechanisms=PLAIN\n\
-                 inter.broker.listener.name=SASL_PLAINTEXT",
-                "`inter.broker.listener.name=SASL_PLAINTEXT`: is SASL_PLAINTEXT, and this broker copies",
-            ),
             (
                 "replica.socket.timeout.ms=500",
                 "must be less than `replica.socket.timeout.ms`, which is 500",

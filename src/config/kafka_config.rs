@@ -13,6 +13,7 @@ use crate::config::config_def::{Allowed, Setting, settings};
 use crate::config::config_type::{
     AuthorizerClass, FilePath, FileUrl, Int, Long, SecurityProtocolMap, UnlessMinusOne,
 };
+use crate::config::endpoint_identification::EndpointIdentification;
 use crate::config::fetch_inline::FetchInline;
 use crate::config::kernel_tls_mode::KernelTlsMode;
 use crate::config::limit::Limit;
@@ -274,6 +275,11 @@ settings! {
         /// only with the prefix of the listener.
         ssl_client_auth: SslClientAuth,
             "ssl.client.auth" = "none", Allowed::Any, Medium;
+        /// Whether a node that this broker connects to must show a certificate for the name, or the
+        /// address, by which it is reached: `https`. An empty value takes any that is signed by who
+        /// is trusted.
+        ssl_endpoint_identification_algorithm: EndpointIdentification,
+            "ssl.endpoint.identification.algorithm" = "https", Allowed::Any, Low;
         /// How the distinguished name in a client's certificate becomes the name of its principal:
         /// `DEFAULT` takes it as it is, and `RULE:pattern/replacement/` rewrites it, in lower case
         /// with `L` at the end, in upper case with `U`. Commas stand between several; the first one
@@ -321,6 +327,13 @@ settings! {
         /// built in: a broker that has such a listener starts only if they are named.
         sasl_enabled_mechanisms: Vec<String> as SaslMechanisms,
             "sasl.enabled.mechanisms" = "", Allowed::Any, Medium;
+        /// The mechanism by which this broker authenticates to other brokers, if their listener has SASL:
+        /// PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512. Kafka's default is not built in.
+        sasl_mechanism_inter_broker_protocol: String,
+            "sasl.mechanism.inter.broker.protocol" = "GSSAPI", Allowed::Any, Medium;
+        /// The same for the controllers.
+        sasl_mechanism_controller_protocol: String,
+            "sasl.mechanism.controller.protocol" = "GSSAPI", Allowed::Any, High;
         /// The login module of a mechanism and its options, as in a JAAS file, with a semicolon at the
         /// end. It counts only with the prefix of a listener and a mechanism, as in
         /// `listener.name.sasl_ssl.plain.sasl.jaas.config`.
@@ -768,6 +781,12 @@ impl KafkaConfig {
         let map = &self.listener_security_protocol_map;
         let mapped = map.iter().find(|(it, _)| it == name).map(|(_, protocol)| protocol.as_str());
         SecurityProtocol::for_name(mapped.unwrap_or(name.as_str()))
+    }
+
+    /// The same for connections to other nodes. Kafka takes a name that has no protocol, such as CONTROLLER, for
+    /// one of plain sockets.
+    pub fn protocol_of_nodes(&self, name: &ListenerName) -> SecurityProtocol {
+        self.protocol_of(name).unwrap_or(SecurityProtocol::Plaintext)
     }
 
     /// The settings as they hold for the listener of this name: its own prevail.

@@ -24,7 +24,7 @@ pub(super) enum Taken {
 /// What is wrong with the name or the value, and what to write.
 pub(super) fn take(config: &KafkaConfig, name: &str, value: &str) -> Result<Taken, String> {
     let (listener, rest) = listener_of(config, name)?;
-    if config.controller_listener_names.contains(&listener) {
+    if config.controller_listener_names.contains(&listener) && !is_connected_to(config, &listener) {
         return Ok(Taken::HasNoEffect("the listeners of controllers are not opened here"));
     }
     let (mechanism, own_name) = mechanism_of(rest);
@@ -56,6 +56,11 @@ pub(super) fn take(config: &KafkaConfig, name: &str, value: &str) -> Result<Take
     let (name, value, is_secret) =
         (own_name.to_string(), value.to_string(), row.kind == Password::NAME);
     Ok(Taken::Holds(ListenerSetting { listener, mechanism, name, value, is_secret }))
+}
+
+/// Whether this broker connects to the listener at the controllers: a broker takes the first.
+fn is_connected_to(config: &KafkaConfig, listener: &ListenerName) -> bool {
+    config.joins_a_cluster() && config.controller_listener_names.first() == Some(listener)
 }
 
 /// Kafka ignores such a setting with a warning, too: each mechanism has its own login module.

@@ -266,19 +266,12 @@ const WITHOUT_EFFECT: &[Group] = &[
         ],
     },
     Group {
-        why: "it is for those who connect: each client has its own, and this broker connects to \
-              nobody",
-        names: &["ssl.endpoint.identification.algorithm"],
-    },
-    Group {
-        why: "a changed certificate may bear any names: no other broker relies on them",
+        why: "a changed certificate may bear any names",
         names: &["ssl.allow.dn.changes", "ssl.allow.san.changes"],
     },
     Group {
-        why: "it is for brokers that log in to others, or get tokens for that: this one is alone",
+        why: "it is for brokers that log in to others by classes of their own, or by tokens",
         names: &[
-            "sasl.mechanism.inter.broker.protocol",
-            "sasl.mechanism.controller.protocol",
             "sasl.client.callback.handler.class",
             "sasl.login.class",
             "sasl.login.callback.handler.class",

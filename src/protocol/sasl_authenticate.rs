@@ -2,6 +2,8 @@
 //! the tokens of a mechanism, with an error that has room for words.
 
 use crate::common::errors::Errors;
+use crate::protocol::api_keys::ApiKeys;
+use crate::protocol::client_request::ClientRequest;
 use crate::protocol::wire::message_table::message;
 use crate::protocol::wire::secret_bytes::SecretBytes;
 
@@ -29,4 +31,12 @@ impl SaslAuthenticateRequest {
             ..SaslAuthenticateResponse::default()
         }
     }
+}
+
+/// As this broker logs in to other nodes.
+impl ClientRequest for SaslAuthenticateRequest {
+    const NAME: &'static str = "SaslAuthenticate";
+    const API_KEY: i16 = ApiKeys::SaslAuthenticate.id();
+    const FIRST_FLEXIBLE_VERSION: i16 = 2;
+    type Response = SaslAuthenticateResponse;
 }

@@ -2,6 +2,8 @@
 //! opens an authentication, by a mechanism that the client proposes.
 
 use crate::common::errors::Errors;
+use crate::protocol::api_keys::ApiKeys;
+use crate::protocol::client_request::ClientRequest;
 use crate::protocol::wire::message_table::message;
 
 message! {
@@ -20,4 +22,13 @@ impl SaslHandshakeRequest {
     pub fn error_response(&self, error: Errors) -> SaslHandshakeResponse {
         SaslHandshakeResponse { error_code: error.code(), mechanisms: Vec::new() }
     }
+}
+
+/// As this broker logs in to other nodes.
+impl ClientRequest for SaslHandshakeRequest {
+    const NAME: &'static str = "SaslHandshake";
+    const API_KEY: i16 = ApiKeys::SaslHandshake.id();
+    /// There is none.
+    const FIRST_FLEXIBLE_VERSION: i16 = i16::MAX;
+    type Response = SaslHandshakeResponse;
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::clients::api_versions_exchange::api_versions;
 use crate::clients::blocking_channel::{BlockingChannel, Response};
+use crate::clients::client_channel_builder::ClientChannelBuilder;
 use crate::clients::interrupter::Interrupter;
 use crate::config::quorum_config::BootstrapServer;
 use crate::protocol::api_versions::ApiVersionsResponse;
@@ -39,14 +40,15 @@ impl ControllerConnection {
     /// As [`BlockingChannel::connect`] and [`api_versions`]; if it is no controller, or one of a version
     /// that has nothing in common.
     pub fn open(
+        builder: &dyn ClientChannelBuilder,
         address: BootstrapServer,
         client_id: &str,
         request_timeout: Duration,
         interrupter: &Arc<Interrupter>,
     ) -> io::Result<Self> {
-        let BootstrapServer { host, port } = &address;
+        let at = (address.host.as_str(), address.port);
         let mut channel =
-            BlockingChannel::connect(host, *port, client_id, request_timeout, interrupter)?;
+            BlockingChannel::connect(builder, at, client_id, request_timeout, interrupter)?;
         let theirs = api_versions(&mut channel, request_timeout)?;
         Ok(Self {
             is_of: LeaderAndEpoch::default(),

@@ -149,7 +149,8 @@ impl Observer {
         drop(quorum); // Nobody who looks who leads waits for a connection.
         let timeout = self.config.request_timeout;
         let client_id = self.config.node_id.to_string();
-        ControllerConnection::open(address, &client_id, timeout, &self.interrupter)
+        let builder = &*self.config.channel_builder;
+        ControllerConnection::open(builder, address, &client_id, timeout, &self.interrupter)
             .map_err(|error| format!("cannot reach {who}: {error}"))
     }
 

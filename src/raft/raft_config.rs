@@ -1,7 +1,9 @@
 //! Port of `org.apache.kafka.raft.QuorumConfig`, as far as an observer needs it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clients::client_channel_builder::{ClientChannelBuilder, PlaintextClientChannelBuilder};
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::quorum_config::{BootstrapServer, QuorumVoter};
 
@@ -9,7 +11,7 @@ use crate::config::quorum_config::{BootstrapServer, QuorumVoter};
 pub const NO_NODE_ID: i32 = -1;
 
 /// Whom an observer asks, and how patiently.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct RaftConfig {
     /// That of the broker, or [`NO_NODE_ID`].
     pub node_id: i32,
@@ -21,6 +23,8 @@ pub struct RaftConfig {
     pub voters: Vec<QuorumVoter>,
     /// By which of their listeners controllers are reached; `None` takes the first.
     pub controller_listener: Option<String>,
+    /// What secures the connections to them.
+    pub channel_builder: Arc<dyn ClientChannelBuilder>,
     /// After so long without a word from the leader any other may be it.
     pub fetch_timeout: Duration,
     /// How long a controller may take to answer.
@@ -35,14 +39,19 @@ pub struct RaftConfig {
 
 impl RaftConfig {
     /// That of the broker with these settings, in the cluster with this id.
-    pub fn of_broker(config: &KafkaConfig, node_id: i32, cluster_id: &str) -> Self {
+    pub fn of_broker(
+        config: &KafkaConfig,
+        cluster_id: &str,
+        channel_builder: &Arc<dyn ClientChannelBuilder>,
+    ) -> Self {
         let listener = config.controller_listener_names.first();
         Self {
-            node_id,
+            node_id: config.broker_id,
             cluster_id: Some(cluster_id.to_string()),
             bootstrap_servers: config.controller_quorum_bootstrap_servers.clone(),
             voters: config.controller_quorum_voters.clone(),
             controller_listener: listener.map(|it| it.as_str().to_string()),
+            channel_builder: Arc::clone(channel_builder),
             fetch_timeout: millis(config.controller_quorum_fetch_timeout_ms),
             request_timeout: millis(config.controller_quorum_request_timeout_ms),
             retry_backoff: millis(config.controller_quorum_retry_backoff_ms),
@@ -51,7 +60,7 @@ impl RaftConfig {
         }
     }
 
-    /// That of a reader which is no broker, with Kafka's defaults.
+    /// That of a reader which is no broker, with Kafka's defaults. Controllers are reached by PLAINTEXT.
     pub fn of_reader(bootstrap_servers: Vec<BootstrapServer>) -> Self {
         Self {
             node_id: NO_NODE_ID,
@@ -59,6 +68,7 @@ impl RaftConfig {
             bootstrap_servers,
             voters: Vec::new(),
             controller_listener: None,
+            channel_builder: Arc::new(PlaintextClientChannelBuilder),
             fetch_timeout: Duration::from_secs(2),
             request_timeout: Duration::from_secs(2),
             retry_backoff: Duration::from_millis(20),

@@ -16,6 +16,7 @@ use crate::config::kernel_tls_mode::KernelTlsMode;
 use crate::config::transfer_mode::TransferMode;
 use crate::protocol::advertised_apis::AdvertisedApis;
 use crate::security::authenticator::sasl_mechanisms::SaslMechanisms;
+use crate::security::client_channel_builders::NodeChannelBuilders;
 use crate::security::configured_mechanisms::mechanisms_of;
 use crate::security::sasl_channel_builder::SaslChannelBuilder;
 use crate::security::scram::credential_cache::CredentialCache;
@@ -29,15 +30,18 @@ use crate::transport::channel_builder::{
 };
 use crate::transport::tls_offload::TlsOffload;
 
-/// What is wrong with the keys, the certificates and the login modules of the listeners, and with the
-/// keys of tokens. Reads the files that the settings name, and opens no port.
+/// What is wrong with the keys, the certificates and the login modules of the listeners, with those of the
+/// connections to other nodes, and with the keys of tokens. Reads the files that the settings name, and opens no port.
 ///
 /// Adds a warning to `warnings` for each key that everybody may read.
 pub fn check_listeners(config: &KafkaConfig, warnings: &mut Vec<String>) -> Vec<String> {
     let (metrics, credentials) = (Arc::default(), Arc::default());
     let time: Arc<dyn Time> = Arc::new(SystemTime::new());
     let builders = ConfiguredChannelBuilders::new(config, &metrics, &time, &credentials);
-    config.listeners.iter().flat_map(|it| builders.errors_of(it, warnings)).collect()
+    let opened = config.listeners.iter().flat_map(|it| builders.errors_of(it, warnings));
+    let mut errors = opened.collect::<Vec<_>>();
+    errors.extend(NodeChannelBuilders::of(config).err().map(|wrong| wrong.to_string()));
+    errors
 }
 
 /// The builders that the settings ask for, each with the settings of its own listener.

@@ -171,12 +171,12 @@ fn login_of(
     })
 }
 
-fn login_key(listener: &ListenerName, mechanism: &str) -> String {
+pub(super) fn login_key(listener: &ListenerName, mechanism: &str) -> String {
     format!("{}{}.sasl.jaas.config", listener.config_prefix(), mechanism.to_ascii_lowercase())
 }
 
 /// As [`login_of`], for a mechanism that needs none.
-fn login_if_set(
+pub(super) fn login_if_set(
     config: &KafkaConfig,
     listener: &ListenerName,
     mechanism: &str,

@@ -9,4 +9,5 @@ pub mod ssl;
 pub mod authenticator;
 pub mod configured_mechanisms;
 pub mod sasl_channel_builder;
+pub mod client_channel_builders;
 pub mod channel_builders;

@@ -16,6 +16,7 @@ use crate::replica::fetcher::replica_fetcher_manager::{
 use crate::replica::fetcher::replica_fetchers::ReplicaFetchers;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::replica::replication_engine::ReplicationEngine;
+use crate::security::client_channel_builders::NodeChannelBuilders;
 use crate::security::configured_mechanisms::report_listeners_without_user;
 use crate::security::scram::credential_cache::CredentialCache;
 use crate::server::apis::parts::{Forwarding, Keeper};
@@ -82,7 +83,8 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
     let Joining { endpoints, on_fault, cancellation, authorizer } = joining;
     let current = dynamic_config.current();
     let config = current.config();
-    let identity = NodeIdentity::settle(config, log_manager, cancellation)?;
+    let nodes = NodeChannelBuilders::of(config)?;
+    let identity = NodeIdentity::settle(config, log_manager, &*nodes.to_controllers, cancellation)?;
     let quota_managers = QuotaManagers::start(config, time, metrics)?;
     let (authorizer, security) =
         security_of(config, authorizer, &quota_managers, sources.credentials)?;
@@ -97,7 +99,7 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
     let replica_manager = new_replica_manager(sources, config, &engine)?;
     // Weak: it holds the publisher, which holds the fetchers, which hold this.
     let registered = Arc::<OnceLock<Weak<BrokerLifecycleManager>>>::default();
-    let fetchers = Arc::new(new_fetchers(config, &replica_manager, &engine, &registered, time));
+    let fetchers = new_fetchers((config, &nodes), &replica_manager, &engine, &registered, time);
     let group_coordinator =
         new_group_coordinator(config, GroupTable::in_cluster(), &replica_manager, time);
     let publisher = Arc::new(BrokerMetadataPublisher::new(FollowingParts {
@@ -115,6 +117,7 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
     dynamic_config.add_reconfigurable(publisher.replica_changes());
     dynamic_config.add_reconfigurable(replica_manager.quotas());
     dynamic_config.add_reconfigurable(&fetchers);
+    nodes.ssl_factories.iter().for_each(|keys| dynamic_config.add_reconfigurable(keys));
     let cluster_id = identity.cluster_id.clone();
     let keeper = Keeper::Controller { image: Arc::clone(&image) };
     let cache = KRaftMetadataCache::new(config.broker_id, cluster_id, image);
@@ -128,7 +131,7 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
         time,
         on_fault,
     };
-    let membership = Membership::join(config, identity, entrance)?;
+    let membership = Membership::join(config, identity, &nodes.to_controllers, entrance)?;
     // Only once: nobody else has it.
     let _ = registered.set(Arc::downgrade(membership.lifecycle()));
     membership.wait_for_first_publication(cancellation).inspect_err(|_| membership.leave())?;
@@ -191,12 +194,12 @@ fn new_replica_manager(
 
 /// The threads that copy what other brokers lead. None runs yet.
 fn new_fetchers(
-    config: &KafkaConfig,
+    (config, nodes): (&KafkaConfig, &NodeChannelBuilders),
     replica_manager: &Arc<ReplicaManager>,
     engine: &Arc<KRaftEngine>,
     registered: &Arc<OnceLock<Weak<BrokerLifecycleManager>>>,
     time: &Arc<dyn Time>,
-) -> ReplicaFetcherManager {
+) -> Arc<ReplicaFetcherManager> {
     let (broker_id, registered, engine) =
         (config.broker_id, Arc::clone(registered), Arc::clone(engine));
     // Before it is registered anew a broker says what it was: never less, or a leader would take any epoch for it.
@@ -206,6 +209,7 @@ fn new_fetchers(
     };
     let context = Arc::new(FollowerContext {
         config: ReplicationConfig::from(config),
+        channel_builder: Arc::clone(&nodes.to_brokers),
         replica_manager: Arc::clone(replica_manager),
         quotas: Arc::clone(replica_manager.quotas()),
         time: Arc::clone(time),
@@ -220,7 +224,9 @@ fn new_fetchers(
         num_fetchers: config.num_replica_fetchers,
         backoff_ms: config.replica_fetch_backoff_ms,
     };
-    ReplicaFetcherManager::new(fetcher_config, replica_manager, leader_end_points, time)
+    let manager =
+        ReplicaFetcherManager::new(fetcher_config, replica_manager, leader_end_points, time);
+    Arc::new(manager)
 }
 
 /// What asks the controller.

@@ -19,6 +19,7 @@ use crate::raft::observer::{Observer, Step};
 use crate::raft::raft_config::RaftConfig;
 use crate::raft::raft_listener::{MetadataFault, RaftListener, SnapshotId};
 use crate::raft::snapshot_fetch::METADATA_TOPIC;
+use crate::tools::command_config::read_command_config;
 use crate::tools::dump_log_segments_options::DumpLogSegmentsOptions;
 use crate::tools::log_dump::RecordPrinter;
 use crate::tools::metadata_log_options::MetadataLogOptions;
@@ -48,7 +49,17 @@ pub fn print_metadata_log(
     err: &mut dyn Write,
     is_terminal: bool,
 ) -> io::Result<bool> {
+    let builder = options.command_config.as_deref().map(read_command_config).transpose();
     let config = RaftConfig::of_reader(options.controllers.clone());
+    let config = match builder {
+        Ok(Some(channel_builder)) => RaftConfig { channel_builder, ..config },
+        Ok(None) => config,
+        Err(why) => {
+            let mut printer = Printer::new(out, err, is_terminal);
+            printer.error(&why);
+            return printer.finish();
+        }
+    };
     let quorum = Arc::new(Mutex::new(ObservedQuorum::new(&config, 0)));
     let received = Arc::new(Mutex::new(Received::default()));
     let listener = Box::new(Receiver(Arc::clone(&received)));

@@ -1,5 +1,6 @@
 //! What `transferto metadata-log` is asked for.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::help_text::HelpText;
@@ -16,6 +17,7 @@ Usage: transferto metadata-log --bootstrap-controller HOST:PORT[,HOST:PORT]... [
 
   --bootstrap-controller LIST  controllers of the cluster, by the addresses of their listeners; one
                                that is alive is enough
+  --command-config FILE        how to reach controllers by TLS or SASL, as Kafka's tools have it
   --follow                     goes on with what is committed later, until it is ended
   --skip-record-metadata       prints of a record its value alone
   --timeout-ms n               how long to wait for a controller that answers; 10000 without it
@@ -48,6 +50,8 @@ pub enum MetadataLogRequest {
 pub struct MetadataLogOptions {
     /// At least one.
     pub controllers: Vec<BootstrapServer>,
+    /// The file that says what secures the connections.
+    pub command_config: Option<PathBuf>,
     pub follows: bool,
     pub skips_record_metadata: bool,
     /// How long to wait for a controller.
@@ -57,7 +61,13 @@ pub struct MetadataLogOptions {
 impl MetadataLogOptions {
     /// What is printed if nothing else is asked for.
     pub fn of(controllers: Vec<BootstrapServer>) -> Self {
-        Self { controllers, follows: false, skips_record_metadata: false, timeout: TIMEOUT }
+        Self {
+            controllers,
+            command_config: None,
+            follows: false,
+            skips_record_metadata: false,
+            timeout: TIMEOUT,
+        }
     }
 
     /// Parses the arguments that follow `metadata-log`.
@@ -83,6 +93,12 @@ impl MetadataLogOptions {
                 ("--bootstrap-controller", value) => {
                     let list = value.or_else(|| arguments.next()).unwrap_or_default();
                     options.controllers.extend(controllers(list)?);
+                }
+                ("--command-config", value) => {
+                    let file = value.or_else(|| arguments.next()).filter(|it| !it.is_empty());
+                    let file =
+                        file.ok_or("--command-config needs a file such as client.properties")?;
+                    options.command_config = Some(PathBuf::from(file));
                 }
                 ("--timeout-ms", value) => {
                     let text = value.or_else(|| arguments.next()).unwrap_or_default();
@@ -187,6 +203,7 @@ mod tests {
             (&["--bootstrap-controller", "9093"], "not `9093`"),
             (&["--bootstrap-controller", "a:1,b:x"], "not `b:x`"),
             (&["--bootstrap-controler", "a:1"], "did you mean `--bootstrap-controller`?"),
+            (&["--command-config"], "needs a file"),
             (&["--bootstrap-server", "a:1"], "a broker does not have the metadata log"),
             (&["--follow=yes"], "takes no value"),
             (&["--timeout-ms", "1s"], "not `1s`"),

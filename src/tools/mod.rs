@@ -8,6 +8,7 @@ pub(crate) mod log_dump;
 pub(crate) mod index_dump;
 pub mod dump_log_segments;
 pub mod metadata_log_options;
+pub mod command_config;
 pub mod metadata_log;
 pub(crate) mod owner;
 pub mod add_scram_options;

@@ -28,6 +28,7 @@ log.dirs=${4:-$CLUSTER_DIR/logs}
 offsets.topic.num.partitions=2
 broker.heartbeat.interval.ms=200
 END
+printf '%s\n' "$BROKER_SETTINGS" >>"$CLUSTER_DIR/broker.properties"
 kafka kafka.tools.StorageTool format --ignore-formatted -t "$CLUSTER_ID" -c "$CLUSTER_DIR/broker.properties" >&2
 (
     # What is ignored stays ignored in a JVM.
@@ -56,20 +57,35 @@ pub(crate) struct ApacheBroker {
 
 impl ApacheBroker {
     pub(crate) fn start(controller: &ApacheController, id: i32) -> Self {
-        Self::start_with(controller, id, None)
+        Self::start_with(controller, id, |_| String::new())
     }
 
     /// On a directory that may hold what a broker of this id has left.
     pub(crate) fn start_in(controller: &ApacheController, id: i32, log_dir: &Path) -> Self {
-        Self::start_with(controller, id, Some(log_dir))
+        Self::start_in_or_new(controller, id, |_| String::new(), Some(log_dir))
     }
 
-    fn start_with(controller: &ApacheController, id: i32, log_dir: Option<&Path>) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    /// One with the settings that `settings` makes for its port, which prevail, as lines of a properties file.
+    pub(crate) fn start_with(
+        controller: &ApacheController,
+        id: i32,
+        settings: impl FnOnce(u16) -> String,
+    ) -> Self {
+        Self::start_in_or_new(controller, id, settings, None)
+    }
+
+    fn start_in_or_new(
+        controller: &ApacheController,
+        id: i32,
+        settings: impl FnOnce(u16) -> String,
+        log_dir: Option<&Path>,
+    ) -> Self {
+        let port = free_port();
         let mut watchdog = Command::new("bash")
             .args(["-c", WATCHDOG, "watchdog", &id.to_string(), &controller.addr()])
             .arg(port.to_string())
             .args(log_dir)
+            .env("BROKER_SETTINGS", settings(port))
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             // A Ctrl-C is for the tests.
             .process_group(0)
@@ -89,6 +105,11 @@ impl ApacheBroker {
         writeln!(self.watchdog.stdin.as_mut().unwrap(), "stop").unwrap();
         self.watchdog.wait().unwrap();
     }
+}
+
+/// One that nobody has now.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl Drop for ApacheBroker {

@@ -11,8 +11,8 @@ use std::sync::OnceLock;
 const RELEASE_VERSION: &str = "3.9";
 
 /// A client that has not said who it is may do everything, as without an authorizer.
-const CONTROLLER_SETTINGS: &str = "broker.session.timeout.ms=2000
-authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+const OPEN_TO_ALL: &str =
+    "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:ANONYMOUS";
 
 /// Runs the controller until the pipe from the test's process closes, which a process does that ends in whatever
@@ -62,6 +62,25 @@ impl ApacheController {
     /// The same after a command of the shell, which finds `$CLUSTER_DIR/controller.properties` and the directory
     /// that it names, formatted.
     pub(crate) fn start_after(release_version: &str, command: &str) -> Option<Self> {
+        Self::run(release_version, OPEN_TO_ALL, None, command)
+    }
+
+    /// One with these settings, which prevail, as lines of a properties file.
+    pub(crate) fn secured(settings: &str) -> Option<Self> {
+        Self::run(RELEASE_VERSION, settings, None, "")
+    }
+
+    /// The same, and its log begins with a user, as `kafka-storage format --add-scram` takes it.
+    pub(crate) fn with_user(settings: &str, user: &str) -> Option<Self> {
+        Self::run(RELEASE_VERSION, settings, Some(user), "")
+    }
+
+    fn run(
+        release_version: &str,
+        settings: &str,
+        user: Option<&str>,
+        command: &str,
+    ) -> Option<Self> {
         if !has_java() {
             assert!(env::var_os("CI").is_none(), "java and mvn are missing, with CI set");
             eprintln!("skipped: Apache's controller needs java and mvn");
@@ -72,7 +91,8 @@ impl ApacheController {
             .args(["-c", WATCHDOG, "watchdog", &port.to_string()])
             .env("RELEASE_VERSION", release_version)
             .env("BEFORE_CONTROLLER_START", command)
-            .env("CONTROLLER_SETTINGS", CONTROLLER_SETTINGS)
+            .env("CONTROLLER_USER", user.unwrap_or_default())
+            .env("CONTROLLER_SETTINGS", format!("broker.session.timeout.ms=2000\n{settings}"))
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             // A Ctrl-C is for the tests.
             .process_group(0)

@@ -15,6 +15,7 @@ mod apache_controller;
 mod apache_broker;
 mod in_place;
 mod replication;
+mod secured_cluster;
 mod assignments_manager;
 mod broker_registration_tracker;
 mod unsupported_features_publisher;
@@ -48,6 +49,7 @@ mod producer_id_manager;
 
 mod clients {
     mod blocking_channel;
+    mod secured_channel;
 }
 
 mod raft {

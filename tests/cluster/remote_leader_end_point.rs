@@ -10,6 +10,7 @@ use std::time::Duration;
 use support::engine::ScriptedEngine;
 use support::records::batch_at;
 use support::temp::TempDir;
+use transferto::clients::client_channel_builder::PlaintextClientChannelBuilder;
 use transferto::common::errors::Errors;
 use transferto::common::metrics::Metrics;
 use transferto::common::mock_scheduler::MockScheduler;
@@ -80,6 +81,7 @@ impl Scene {
         let config = read_settings(settings).unwrap();
         let context = FollowerContext {
             config: ReplicationConfig { broker_id: FOLLOWER, ..ReplicationConfig::from(&config) },
+            channel_builder: Arc::new(PlaintextClientChannelBuilder),
             replica_manager,
             quotas: Arc::clone(&quotas),
             time: clock,

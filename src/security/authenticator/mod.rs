@@ -2,3 +2,4 @@
 
 pub mod sasl_mechanisms;
 pub mod sasl_server_authenticator;
+pub mod sasl_client_authenticator;

@@ -2,3 +2,4 @@
 
 pub mod plain_users;
 pub mod plain_sasl_server;
+pub mod plain_sasl_client;

@@ -10,3 +10,5 @@ pub mod scram_messages;
 pub mod scram_decoys;
 pub mod credential_cache;
 pub mod scram_sasl_server;
+pub mod server_messages;
+pub mod scram_sasl_client;

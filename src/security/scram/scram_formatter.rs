@@ -175,7 +175,7 @@ fn xor(one: &[u8], other: &[u8]) -> Vec<u8> {
 
 /// Kafka's `Utils.isEqualConstantTime`: what is compared are two tags under a key of the moment, so
 /// that the time tells nothing about the bytes themselves.
-fn is_equal_constant_time(one: &[u8], other: &[u8]) -> bool {
+pub(super) fn is_equal_constant_time(one: &[u8], other: &[u8]) -> bool {
     let Ok(key) = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()) else {
         return false;
     };

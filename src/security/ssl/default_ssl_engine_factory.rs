@@ -42,16 +42,15 @@ pub fn create_ssl_context(configs: &SslConfigs) -> Result<ServerConfig, SslError
     let suites = cipher_suites(&configs.cipher_suites)?;
     let versions = protocols(&configs.enabled_protocols)?;
     let provider = Arc::new(CryptoProvider { cipher_suites: suites, ..ring::default_provider() });
-    let key = create_keystore(&configs.keystore, &provider)?;
+    let key = create_keystore(&configs.keystore, &provider)?.ok_or_else(|| {
+        SslError::new(
+            "a listener with TLS needs a key: set `ssl.keystore.location` to a file that holds it, \
+             with its certificate, and `ssl.keystore.type` to its type, PEM, PKCS12 or JKS",
+        )
+    })?;
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&versions)
-        .map_err(|_| {
-            SslError::new(
-                "`ssl.cipher.suites` has no suite for the versions of `ssl.enabled.protocols`: the \
-                 suites of TLSv1.3 are TLS_AES_128_GCM_SHA256, TLS_AES_256_GCM_SHA384 and \
-                 TLS_CHACHA20_POLY1305_SHA256, those of TLSv1.2 begin with TLS_ECDHE",
-            )
-        })?;
+        .map_err(|_| no_suite())?;
     check_suites_fit(&key, &provider.cipher_suites, configs)?;
     let verifier = create_verifier(configs, &provider)?;
     let mut context = builder
@@ -63,17 +62,20 @@ pub fn create_ssl_context(configs: &SslConfigs) -> Result<ServerConfig, SslError
     Ok(context)
 }
 
-/// The key of the broker, and the certificates that go with it.
-fn create_keystore(
+pub(super) fn no_suite() -> SslError {
+    SslError::new(
+        "`ssl.cipher.suites` has no suite for the versions of `ssl.enabled.protocols`: the suites of \
+         TLSv1.3 are TLS_AES_128_GCM_SHA256, TLS_AES_256_GCM_SHA384 and TLS_CHACHA20_POLY1305_SHA256, \
+         those of TLSv1.2 begin with TLS_ECDHE",
+    )
+}
+
+/// The key of the broker, and the certificates that go with it; `None` if the settings name no keystore.
+pub(super) fn create_keystore(
     configs: &StoreConfigs,
     provider: &CryptoProvider,
-) -> Result<CertifiedKey, SslError> {
-    let store = load(configs)?.ok_or_else(|| {
-        SslError::new(
-            "a listener with TLS needs a key: set `ssl.keystore.location` to a file that holds it, \
-             with its certificate, and `ssl.keystore.type` to its type, PEM, PKCS12 or JKS",
-        )
-    })?;
+) -> Result<Option<CertifiedKey>, SslError> {
+    let Some(store) = load(configs)? else { return Ok(None) };
     let name = named(configs);
     let count = store.keys.len();
     let Some(KeyEntry { key, chain }) = store.keys.into_iter().next() else {
@@ -91,6 +93,7 @@ fn create_keystore(
         None => key,
     };
     CertifiedKey::from_der(chain, key, provider)
+        .map(Some)
         .map_err(|error| SslError::new(key_failure(&name, configs, &error)))
 }
 
@@ -209,15 +212,7 @@ fn create_verifier(
         ))
     })?;
     let name = named(&configs.truststore);
-    let mut roots = RootCertStore::empty();
-    for certificate in store.certificates {
-        roots.add(certificate).map_err(|why| {
-            SslError::new(format!("{name} holds a certificate that is none: {why}"))
-        })?;
-    }
-    if roots.is_empty() {
-        return Err(SslError::new(format!("{name} holds no certificate to trust")));
-    }
+    let roots = roots_of(&name, &store.certificates)?;
     let builder =
         WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
     let builder = match configs.client_auth {
@@ -225,4 +220,21 @@ fn create_verifier(
         SslClientAuth::Required | SslClientAuth::None => builder,
     };
     builder.build().map_err(|why| SslError::new(format!("{name} is of no use: {why}")))
+}
+
+/// What a truststore has to say of who may sign certificates.
+pub(super) fn roots_of(
+    name: &str,
+    certificates: &[CertificateDer<'static>],
+) -> Result<RootCertStore, SslError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates {
+        roots.add(certificate.clone()).map_err(|why| {
+            SslError::new(format!("{name} holds a certificate that is none: {why}"))
+        })?;
+    }
+    if roots.is_empty() {
+        return Err(SslError::new(format!("{name} holds no certificate to trust")));
+    }
+    Ok(roots)
 }

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::common::end_point::EndPoint;
+use crate::common::end_point::{EndPoint, ListenerName};
+use crate::config::endpoint_identification::EndpointIdentification;
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::kernel_tls_mode::KernelTlsMode;
 use crate::config::password::Password;
@@ -14,6 +15,8 @@ pub struct SslConfigs {
     pub enabled_protocols: Vec<String>,
     pub cipher_suites: Vec<String>,
     pub client_auth: SslClientAuth,
+    /// Whether a node that this broker connects to has to bear the name by which it is reached.
+    pub endpoint_identification: EndpointIdentification,
     pub keystore: StoreConfigs,
     pub truststore: StoreConfigs,
     /// Whether the kernel may get the keys of connections.
@@ -55,8 +58,19 @@ impl SslConfigs {
     /// The settings of `config` as they hold for the listener.
     pub fn of_listener(config: &KafkaConfig, end_point: &EndPoint) -> Self {
         let own = config.of_listener(&end_point.listener_name);
+        let client_auth = client_auth(config, &own, end_point);
+        Self { client_auth, ..Self::of(own) }
+    }
+
+    /// The settings of `config` as they hold for connections to the listener of this name at other nodes.
+    pub fn of_client(config: &KafkaConfig, listener: &ListenerName) -> Self {
+        Self::of(config.of_listener(listener))
+    }
+
+    fn of(own: KafkaConfig) -> Self {
         Self {
-            client_auth: client_auth(config, &own, end_point),
+            client_auth: own.ssl_client_auth,
+            endpoint_identification: own.ssl_endpoint_identification_algorithm,
             enabled_protocols: own.ssl_enabled_protocols,
             cipher_suites: own.ssl_cipher_suites,
             may_use_kernel: own.transferto_ktls != KernelTlsMode::Off,

@@ -40,14 +40,14 @@ struct Current {
 }
 
 /// Of the keystore and of the truststore; `None` of a file that is not there.
-type Stamps = [Option<FileStamp>; 2];
+pub(super) type Stamps = [Option<FileStamp>; 2];
 
 /// The right of everybody on the machine to read a file.
 const READ_BY_OTHERS: u32 = 0o004;
 
 /// What changes with a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct FileStamp {
+pub(super) struct FileStamp {
     device: u64,
     inode: u64,
     size: u64,
@@ -171,7 +171,7 @@ fn at(end_point: &EndPoint, error: &SslError) -> SslError {
     SslError::new(format!("listener {end_point}: {error}"))
 }
 
-fn exposed_key(configs: &SslConfigs) -> Option<String> {
+pub(super) fn exposed_key(configs: &SslConfigs) -> Option<String> {
     let keystore = &configs.keystore;
     let has_password = keystore.password.is_some() || keystore.key_password.is_some();
     let location = keystore.location.as_ref().filter(|_| !has_password)?;
@@ -185,7 +185,7 @@ fn exposed_key(configs: &SslConfigs) -> Option<String> {
     })
 }
 
-fn stamps_of(configs: &SslConfigs) -> Stamps {
+pub(super) fn stamps_of(configs: &SslConfigs) -> Stamps {
     [&configs.keystore.location, &configs.truststore.location]
         .map(|location| location.as_ref().and_then(stamp))
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use log::{error, info, warn};
 
+use crate::clients::client_channel_builder::ClientChannelBuilder;
 use crate::common::end_point::{EndPoint, SecurityProtocol};
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::lock::locked;
@@ -94,6 +95,7 @@ impl Membership {
     pub fn join(
         config: &KafkaConfig,
         identity: NodeIdentity,
+        to_controllers: &Arc<dyn ClientChannelBuilder>,
         entrance: Entrance<'_>,
     ) -> Result<Self, KafkaError> {
         let Entrance { endpoints, publisher, alter_partition_manager, .. } = entrance;
@@ -123,10 +125,13 @@ impl Membership {
             registered: &registered,
             fault: &fault,
         };
-        let observer = observation.begin(config, &cluster_id, Arc::clone(&on_fault))?;
-        let heartbeat_channel = channel("heartbeat", config, &observer, time)?;
-        let forwarding_channel = channel("forwarding", config, &observer, time)?;
-        let alter_partition_channel = channel("alter-partition", config, &observer, time)?;
+        let raft_config = RaftConfig::of_broker(config, &cluster_id, to_controllers);
+        let observer =
+            observation.begin(raft_config, config.log_dirs.len(), Arc::clone(&on_fault))?;
+        let channel = |name| channel(name, config, to_controllers, &observer, time);
+        let heartbeat_channel = channel("heartbeat")?;
+        let forwarding_channel = channel("forwarding")?;
+        let alter_partition_channel = channel("alter-partition")?;
         let offsets = Arc::clone(&publisher);
         let lifecycle = BrokerLifecycleManager::start(
             LifecycleConfig {
@@ -313,12 +318,12 @@ struct Observation<'a> {
 impl Observation<'_> {
     fn begin(
         &self,
-        config: &KafkaConfig,
-        cluster_id: &str,
+        config: RaftConfig,
+        log_dir_count: usize,
         on_fault: FaultProcedure,
     ) -> io::Result<Arc<KafkaRaftClient>> {
         let registered = Arc::clone(self.registered);
-        let tracker = BrokerRegistrationTracker::new(config.broker_id, move || {
+        let tracker = BrokerRegistrationTracker::new(config.node_id, move || {
             if let Some(lifecycle) = registered.get() {
                 lifecycle.resend_registration();
             }
@@ -326,12 +331,12 @@ impl Observation<'_> {
         let publisher = Arc::clone(self.publisher) as Arc<dyn MetadataPublisher>;
         let assignments = Arc::new(Arc::clone(self.assignments));
         // As Kafka's does, a broker that runs goes on, rather than all of them ending at once.
-        let validator = MetadataVersionConfigValidator::new(config.log_dirs.len(), |why| {
+        let validator = MetadataVersionConfigValidator::new(log_dir_count, |why| {
             error!(
                 "the next start will fail, and until then no controller knows of a disk that fails: {why}"
             );
         });
-        let unsupported = UnsupportedFeaturesPublisher::new(config.broker_id);
+        let unsupported = UnsupportedFeaturesPublisher::new(config.node_id);
         let loader = MetadataLoader::new(vec![
             publisher,
             Arc::new(tracker),
@@ -348,7 +353,6 @@ impl Observation<'_> {
             }
             on_fault();
         };
-        let config = RaftConfig::of_broker(config, config.broker_id, cluster_id);
         KafkaRaftClient::start(config, Box::new(loader), Box::new(note)).map(Arc::new)
     }
 }
@@ -356,13 +360,14 @@ impl Observation<'_> {
 fn channel(
     channel_name: &'static str,
     config: &KafkaConfig,
+    to_controllers: &Arc<dyn ClientChannelBuilder>,
     observer: &Arc<KafkaRaftClient>,
     time: &Arc<dyn Time>,
 ) -> io::Result<Arc<NodeToControllerChannelManager>> {
     let (broker_id, socket_timeout_ms) = (config.broker_id, config.controller_socket_timeout_ms);
     let config = ChannelConfig { channel_name, broker_id, socket_timeout_ms };
     let controllers = Arc::clone(observer) as Arc<dyn ControllerNodeProvider>;
-    let connector = Arc::new(BlockingConnector::default());
+    let connector = Arc::new(BlockingConnector::new(to_controllers));
     NodeToControllerChannelManager::start(&config, controllers, connector, Arc::clone(time))
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clients::blocking_channel::BlockingChannel;
+use crate::clients::client_channel_builder::ClientChannelBuilder;
 use crate::clients::interrupter::Interrupter;
 use crate::raft::quorum::ControllerNode;
 
@@ -33,10 +34,17 @@ pub trait NodeConnection: Send {
     fn exchange(&mut self, request: &[u8], timeout: Duration) -> io::Result<Vec<u8>>;
 }
 
-/// Connections over plain sockets.
-#[derive(Debug, Default)]
+/// Connections over sockets, secured as the builder has it.
+#[derive(Debug)]
 pub struct BlockingConnector {
+    builder: Arc<dyn ClientChannelBuilder>,
     interrupter: Arc<Interrupter>,
+}
+
+impl BlockingConnector {
+    pub fn new(builder: &Arc<dyn ClientChannelBuilder>) -> Self {
+        Self { builder: Arc::clone(builder), interrupter: Arc::default() }
+    }
 }
 
 impl NodeConnector for BlockingConnector {
@@ -48,8 +56,9 @@ impl NodeConnector for BlockingConnector {
         // Whoever exchanges frames writes the headers.
         let no_client_id = "";
         let ControllerNode { host, port, .. } = node;
+        let (builder, address) = (&*self.builder, (host.as_str(), *port));
         let channel =
-            BlockingChannel::connect(host, *port, no_client_id, timeout, &self.interrupter)?;
+            BlockingChannel::connect(builder, address, no_client_id, timeout, &self.interrupter)?;
         Ok(Box::new(channel))
     }
 

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use log::{info, warn};
 
 use crate::clients::blocking_channel::BlockingChannel;
+use crate::clients::client_channel_builder::ClientChannelBuilder;
 use crate::clients::interrupter::Interrupter;
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::uuid::uuid_text;
@@ -57,6 +58,7 @@ impl NodeIdentity {
     pub fn settle(
         config: &KafkaConfig,
         log_manager: &LogManager,
+        to_controllers: &dyn ClientChannelBuilder,
         cancellation: &StartCancellation,
     ) -> Result<Self, KafkaError> {
         let mut owned = Vec::new();
@@ -69,7 +71,7 @@ impl NodeIdentity {
         check_directory_ids(&owned)?;
         let cluster_id = match owned.first() {
             Some((_, properties)) => properties.cluster_id.clone(),
-            None => ask_cluster_id(config, cancellation)?,
+            None => ask_cluster_id(config, to_controllers, cancellation)?,
         };
         log_manager.open_each_dir(|dir| {
             let properties = owned.iter().find(|(owned, _)| owned == dir).map(|(_, it)| it);
@@ -159,6 +161,7 @@ pub fn named_controllers(config: &KafkaConfig) -> Vec<BootstrapServer> {
 
 fn ask_cluster_id(
     config: &KafkaConfig,
+    to_controllers: &dyn ClientChannelBuilder,
     cancellation: &StartCancellation,
 ) -> Result<String, KafkaError> {
     let controllers = named_controllers(config);
@@ -173,7 +176,7 @@ fn ask_cluster_id(
     });
     let mut last_trouble = String::new();
     for controller in controllers.iter().cycle() {
-        match cluster_id_of(controller, &interrupter) {
+        match cluster_id_of(controller, to_controllers, &interrupter) {
             Ok(cluster_id) => return Ok(cluster_id),
             Err(_) if cancellation.is_cancelled() => {
                 return Err(KafkaError::api(Errors::RequestTimedOut, "the broker shuts down"));
@@ -200,11 +203,13 @@ fn ask_cluster_id(
 
 fn cluster_id_of(
     controller: &BootstrapServer,
+    builder: &dyn ClientChannelBuilder,
     interrupter: &Arc<Interrupter>,
 ) -> io::Result<String> {
     let BootstrapServer { host, port } = controller;
+    let (address, client_id) = ((host.as_str(), *port), env!("CARGO_PKG_NAME"));
     let mut channel =
-        BlockingChannel::connect(host, *port, env!("CARGO_PKG_NAME"), ANSWER_TIMEOUT, interrupter)?;
+        BlockingChannel::connect(builder, address, client_id, ANSWER_TIMEOUT, interrupter)?;
     let request = DescribeClusterRequest {
         include_cluster_authorized_operations: false,
         endpoint_type: CONTROLLERS,

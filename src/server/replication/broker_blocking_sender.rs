@@ -10,6 +10,7 @@ use log::debug;
 
 use crate::clients::api_versions_exchange::api_versions;
 use crate::clients::blocking_channel::{BlockingChannel, Response};
+use crate::clients::client_channel_builder::ClientChannelBuilder;
 use crate::clients::interrupter::Interrupter;
 use crate::protocol::api_versions::ApiVersionsResponse;
 use crate::protocol::client_request::ClientRequest;
@@ -20,6 +21,7 @@ use crate::server::replication::replication_config::ReplicationConfig;
 #[derive(Debug)]
 pub struct BrokerBlockingSender {
     broker: BrokerEndPoint,
+    builder: Arc<dyn ClientChannelBuilder>,
     client_id: String,
     timeout: Duration,
     receive_buffer_bytes: Option<usize>,
@@ -41,10 +43,12 @@ impl BrokerBlockingSender {
         broker: BrokerEndPoint,
         client_id: String,
         config: &ReplicationConfig,
+        builder: Arc<dyn ClientChannelBuilder>,
         interrupter: Arc<Interrupter>,
     ) -> Self {
         Self {
             broker,
+            builder,
             client_id,
             timeout: config.socket_timeout,
             receive_buffer_bytes: config.socket_receive_buffer_bytes,
@@ -84,8 +88,8 @@ impl BrokerBlockingSender {
     fn connect(&self) -> io::Result<Connection> {
         let BrokerEndPoint { host, port, .. } = &self.broker;
         let mut channel = BlockingChannel::connect(
-            host,
-            *port,
+            &*self.builder,
+            (host, *port),
             &self.client_id,
             self.timeout,
             &self.interrupter,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use log::{Level, log};
 
 use crate::clients::blocking_channel::Response;
+use crate::clients::client_channel_builder::ClientChannelBuilder;
 use crate::clients::interrupter::Interrupter;
 use crate::common::errors::Errors;
 use crate::common::log_limit::{LogKind, limited};
@@ -54,6 +55,8 @@ const UNDEFINED: i32 = -1;
 /// What the leaders of all fetchers of a broker are asked by.
 pub struct FollowerContext {
     pub config: ReplicationConfig,
+    /// What secures the connections to them.
+    pub channel_builder: Arc<dyn ClientChannelBuilder>,
     pub replica_manager: Arc<ReplicaManager>,
     pub quotas: Arc<ReplicationQuotaManagers>,
     pub time: Arc<dyn Time>,
@@ -77,7 +80,13 @@ impl RemoteLeaderEndPoint {
         let interrupter = Arc::new(Interrupter::new());
         Self {
             session: FetchSessionHandler::new(broker.id),
-            sender: BrokerBlockingSender::new(broker, client_id, config, Arc::clone(&interrupter)),
+            sender: BrokerBlockingSender::new(
+                broker,
+                client_id,
+                config,
+                Arc::clone(&context.channel_builder),
+                Arc::clone(&interrupter),
+            ),
             interrupter,
             context,
         }

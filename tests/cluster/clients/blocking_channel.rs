@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use support::wait::PATIENCE;
 use transferto::clients::api_versions_exchange::api_versions;
 use transferto::clients::blocking_channel::BlockingChannel;
+use transferto::clients::client_channel_builder::PlaintextClientChannelBuilder;
 use transferto::clients::interrupter::Interrupter;
 use transferto::protocol::api_versions::ApiVersionsRequest;
 use transferto::protocol::broker_heartbeat::{BrokerHeartbeatRequest, BrokerHeartbeatResponse};
@@ -20,7 +21,14 @@ use crate::scripted_controller::{Answer, ScriptedController};
 const SHORT: Duration = Duration::from_millis(100);
 
 fn connect(port: u16, interrupter: &Arc<Interrupter>) -> BlockingChannel {
-    BlockingChannel::connect("127.0.0.1", port, "test", PATIENCE, interrupter).unwrap()
+    BlockingChannel::connect(
+        &PlaintextClientChannelBuilder,
+        ("127.0.0.1", port),
+        "test",
+        PATIENCE,
+        interrupter,
+    )
+    .unwrap()
 }
 
 /// A peer that takes one connection, and does with it what `play` says.
@@ -138,7 +146,13 @@ fn an_interrupt_ends_the_call_under_way_and_all_later_ones() {
     }
     thread.join().unwrap();
     let port = controller.addr().port();
-    let refused = BlockingChannel::connect("127.0.0.1", port, "test", PATIENCE, &interrupter);
+    let refused = BlockingChannel::connect(
+        &PlaintextClientChannelBuilder,
+        ("127.0.0.1", port),
+        "test",
+        PATIENCE,
+        &interrupter,
+    );
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::ConnectionAborted);
 }
 
@@ -146,8 +160,14 @@ fn an_interrupt_ends_the_call_under_way_and_all_later_ones() {
 fn a_refused_connection_is_an_error_at_once() {
     // The port was free a moment ago, and is nobody's.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let refused =
-        BlockingChannel::connect("127.0.0.1", port, "test", PATIENCE, &Arc::default()).unwrap_err();
+    let refused = BlockingChannel::connect(
+        &PlaintextClientChannelBuilder,
+        ("127.0.0.1", port),
+        "test",
+        PATIENCE,
+        &Arc::default(),
+    )
+    .unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
 }
 
