@@ -116,6 +116,13 @@ pub enum ReadBy {
     },
 }
 
+impl ReadBy {
+    /// For a follower it is known whether a reassignment brings it.
+    fn new(is_reassignment: Option<bool>) -> Self {
+        is_reassignment.map_or(Self::Consumer, |is_reassignment| Self::Follower { is_reassignment })
+    }
+}
+
 /// The result of reading one partition, with all that a conversion of it needs.
 pub struct LogReadInfo {
     pub fetched_data: FetchDataInfo,
@@ -314,13 +321,11 @@ impl LocalLogs {
         patience.step()?;
         let partition = self.get_partition_or_error(key)?;
         partition.check_topic_id(&fetch.topic_id)?;
-        let held = match mode.follower {
-            Some(id) => Some(partition.hold_for_follower(id, fetch.current_leader_epoch)?),
-            None => {
-                partition.check_leader_epoch(fetch.current_leader_epoch)?;
-                None
-            }
-        };
+        let hold = |id| partition.hold_for_follower(id, fetch.current_leader_epoch);
+        let held = mode.follower.map(hold).transpose()?;
+        if held.is_none() {
+            partition.check_leader_epoch(fetch.current_leader_epoch)?;
+        }
         let replica = match held {
             Some(_) => partition.local_replica(),
             None => mode.replica_of(&partition)?,
@@ -331,10 +336,9 @@ impl LocalLogs {
             Some(held) => (held.leader_epoch(), replica.log.log_end_offset()),
             None => (LeaderEpoch::NONE, Offset::NONE),
         };
-        let read_by = match mode.follower.zip(held.as_ref()) {
-            Some((id, held)) => ReadBy::Follower { is_reassignment: held.is_adding(id) },
-            None => ReadBy::Consumer,
-        };
+        let of_follower = mode.follower.zip(held.as_ref());
+        let is_reassignment = of_follower.map(|(id, held)| held.is_adding(id));
+        let read_by = ReadBy::new(is_reassignment);
         let read = |fetched_data, diverging_epoch, log_config| LogReadInfo {
             fetched_data,
             high_watermark,
@@ -351,7 +355,7 @@ impl LocalLogs {
             let nothing = replica.log.read_nothing(fetch.offset);
             return Ok(read(nothing, diverging_epoch, log_config));
         }
-        let is_held_back = mode.follower.zip(held.as_ref()).is_some_and(|(id, held)| {
+        let is_held_back = of_follower.is_some_and(|(id, held)| {
             fetch.fetch_size >= 0 && !held.is_in_sync(id) && self.is_throttled(key)
         });
         // Messages to convert are read by this process, and a cut end costs nothing there.

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use crate::common::end_point::EndPoint;
 use crate::common::errors::KafkaError;
+use crate::common::scheduler::Scheduler;
 use crate::common::time::Time;
 use crate::config::kafka_config::KafkaConfig;
 use crate::coordinator::group_table::GroupTable;
@@ -89,13 +90,7 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
     let (authorizer, security) =
         security_of(config, authorizer, &quota_managers, sources.credentials)?;
     let image = Arc::<CurrentImage>::default();
-    let alter_partition_manager =
-        DefaultAlterPartitionManager::new(config.broker_id, Arc::clone(scheduler));
-    let engine = Arc::new(KRaftEngine::new(
-        config.inter_broker_listener(),
-        Arc::clone(&image),
-        Arc::clone(&alter_partition_manager),
-    ));
+    let (engine, alter_partition_manager) = new_engine(config, &image, scheduler);
     let replica_manager = new_replica_manager(sources, config, &engine)?;
     // Weak: it holds the publisher, which holds the fetchers, which hold this.
     let registered = Arc::<OnceLock<Weak<BrokerLifecycleManager>>>::default();
@@ -174,6 +169,18 @@ fn security_of(
         scram: ScramPublisher::new(credentials)?,
     };
     Ok((brought.or(own.map(|it| it as Arc<dyn Authorizer>)), publishers))
+}
+
+/// What reads the newest image, and what has the controller change the replicas in sync.
+fn new_engine(
+    config: &KafkaConfig,
+    image: &Arc<CurrentImage>,
+    scheduler: &Arc<dyn Scheduler>,
+) -> (Arc<KRaftEngine>, Arc<DefaultAlterPartitionManager>) {
+    let manager = DefaultAlterPartitionManager::new(config.broker_id, Arc::clone(scheduler));
+    let listener = config.inter_broker_listener();
+    let engine = KRaftEngine::new(listener, Arc::clone(image), Arc::clone(&manager));
+    (Arc::new(engine), manager)
 }
 
 /// Hosts nothing yet.

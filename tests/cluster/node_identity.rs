@@ -4,6 +4,7 @@ use std::fs;
 use std::sync::Arc;
 
 use support::temp::TempDir;
+use transferto::clients::client_channel_builder::PlaintextClientChannelBuilder;
 use transferto::common::errors::KafkaError;
 use transferto::common::mock_scheduler::MockScheduler;
 use transferto::common::mock_time::MockTime;
@@ -41,7 +42,8 @@ fn open(dir: &TempDir) -> Result<Arc<LogManager>, KafkaError> {
 
 fn settle(dir: &TempDir) -> Result<(NodeIdentity, Arc<LogManager>), KafkaError> {
     let log_manager = open(dir)?;
-    let identity = NodeIdentity::settle(&config(dir), &log_manager, &StartCancellation::default())?;
+    let (controllers, cancellation) = (PlaintextClientChannelBuilder, StartCancellation::default());
+    let identity = NodeIdentity::settle(&config(dir), &log_manager, &controllers, &cancellation)?;
     Ok((identity, log_manager))
 }
 
