@@ -23,7 +23,7 @@ use crate::security::scram::scram_mechanism::ScramCredentials;
 use crate::storage::epochs::leader_epoch_checkpoint_file::LeaderEpochCheckpointFile;
 use crate::storage::files::clean_shutdown_file_handler;
 use crate::storage::files::log_directory::{
-    LOCK_FILE, log_directories, single_node_of, try_lock_directory,
+    LOCK_FILE, list_log_directories, single_node_of, try_lock_directory,
 };
 use crate::storage::files::log_file_names::{LOG_FILE_SUFFIX, parse_topic_partition_name};
 use crate::storage::files::log_files::LogFiles;
@@ -110,7 +110,7 @@ pub(crate) struct SingleNode {
     pub topics: Topics,
     pub broker_configs: DynamicConfigs,
     pub acls: BTreeSet<AclBinding>,
-    pub credentials: Arc<ScramCredentials>,
+    pub credentials: ScramCredentials,
     pub quotas: Arc<ClientQuotas>,
     pub next_producer_id: i64,
     pub logs: BTreeMap<TopicAndPartition, NodeLog>,
@@ -154,9 +154,9 @@ impl SingleNode {
         };
         Ok(Self {
             topics,
-            broker_configs: BrokerConfigRegistry::open_in(&paths).map_err(only)?.configs().clone(),
+            broker_configs: BrokerConfigRegistry::read_in(&paths).map_err(only)?,
             acls,
-            credentials: Arc::clone(ScramRegistry::open_in(&paths).map_err(only)?.credentials()),
+            credentials: ScramRegistry::read_in(&paths).map_err(only)?,
             quotas: Arc::clone(QuotaRegistry::open_in(&paths).map_err(only)?.quotas()),
             next_producer_id: ids.start,
             logs,
@@ -191,7 +191,7 @@ fn read_logs_in(dir: &NodeDirectory) -> Result<Vec<(TopicAndPartition, NodeLog)>
     let (ends, starts) =
         (offsets(RECOVERY_POINT_CHECKPOINT_FILE)?, offsets(LOG_START_OFFSET_CHECKPOINT_FILE)?);
     let mut logs = Vec::new();
-    for path in log_directories(&dir.path).map_err(text)? {
+    for path in list_log_directories(&dir.path).map_err(text)? {
         let key = parse_topic_partition_name(&path).map_err(text)?;
         let first = check_segments(&path)?;
         let epochs = LeaderEpochCheckpointFile::new(&path).read().map_err(text)?;
@@ -219,7 +219,7 @@ fn check_segments(path: &Path) -> Result<Offset, String> {
     let segments = LogFiles { dir: path }.offsets_of(LOG_FILE_SUFFIX);
     let segments = segments.map_err(|error| error.to_string())?;
     let first = *segments.first().ok_or_else(|| broken("it has no segment".to_string()))?;
-    for (base_offset, end) in SegmentEnds::open(path).iter() {
+    for (base_offset, end) in SegmentEnds::look_at(path).iter() {
         let Some(size_bytes) = end.size_bytes else { continue };
         let name = format!("{:020}{LOG_FILE_SUFFIX}", base_offset.0);
         if base_offset < first {

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -190,6 +192,33 @@ fn a_node_that_is_stopped_is_moved_with_counts_and_only_once() {
     let after = scene.contents();
     assert!(scene.moved(&[]).contains("already: nothing is left to move"));
     assert_eq!(scene.contents(), after);
+}
+
+#[test]
+fn a_dry_run_leaves_also_what_a_start_of_the_broker_would_clear_away() {
+    let scene = Scene::stopped();
+    let private = |name: &str, text: &str| {
+        let file = scene.node.join(name);
+        fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+    };
+    let credential = "salt=c2FsdA==,stored_key=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=,\
+                      server_key=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=,iterations=4096";
+    private("scram_credentials", &format!("0\n1\nalice SCRAM-SHA-256 {credential}\n"));
+    private("broker_configs", "0\n1\nbroker ssl.key.password=secret\n");
+    let deleted = scene.node.join("gone-0.0123456789abcdef0123456789abcdef-delete");
+    fs::create_dir(&deleted).unwrap();
+    fs::write(deleted.join("00000000000000000000.log"), "").unwrap();
+    fs::write(scene.node.join("post-0/segment-ends"), "torn").unwrap();
+    let state = || {
+        let modes = ["scram_credentials", "broker_configs"]
+            .map(|it| fs::metadata(scene.node.join(it)).unwrap().permissions().mode());
+        (scene.contents(), modes)
+    };
+    let before = state();
+    assert!(scene.moved(&["--dry-run"]).contains("users of SCRAM     1\n"));
+    assert!(state() == before);
+    scene.moved(&[]);
 }
 
 #[test]
