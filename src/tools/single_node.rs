@@ -39,6 +39,9 @@ use crate::tools::owner::give_to_owner_of;
 const START_IT_ONCE: &str =
     "start the single node on it once more, stop it in order, and try again";
 
+/// How many partitions are named that do not fit.
+const NAMED_MAX: usize = 10;
+
 /// The directories of a broker, which no broker has meanwhile.
 #[derive(Debug)]
 pub(crate) struct NodeDirectories(pub Vec<NodeDirectory>);
@@ -246,7 +249,8 @@ fn check_complete(
             let key = TopicAndPartition::new(name, partition);
             match logs.get(&key).map(|log| (log, read_topic_id(&log.path))) {
                 None => errors.push(format!(
-                    "{key} lies in none of the log directories: name all of them; or {START_IT_ONCE}"
+                    "{key} lies in none of the log directories: name all of the single node's with \
+                     log.dirs; or {START_IT_ONCE}"
                 )),
                 Some((_, Err(error))) => errors.push(error.to_string()),
                 Some((log, Ok(Some(id)))) if id != topic.id => errors.push(format!(
@@ -267,6 +271,11 @@ fn check_complete(
              adopted, {START_IT_ONCE}",
             log.path.display()
         ));
+    }
+    if errors.len() > NAMED_MAX {
+        let more = errors.len() - NAMED_MAX;
+        errors.truncate(NAMED_MAX);
+        errors.push(format!("and {more} more partitions that do not fit"));
     }
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
@@ -322,6 +331,16 @@ mod tests {
         assert_eq!((log(0).leader_epoch, log(1).leader_epoch), (LeaderEpoch(0), LeaderEpoch(4)));
         assert_eq!((log(1).start_offset, log(1).end_offset), (Offset(5), Offset(9)));
         assert_eq!((node.next_producer_id, node.acls.len()), (1000, 0));
+    }
+
+    #[test]
+    fn of_many_partitions_that_are_missing_some_are_named() {
+        let first = first_directory(&[0]);
+        let topics = fs::read_to_string(first.join(TOPIC_REGISTRY_FILE)).unwrap();
+        fs::write(first.join(TOPIC_REGISTRY_FILE), topics.replace(" 3\n", " 40\n")).unwrap();
+        let said = read(&[&first]).unwrap_err();
+        assert_eq!(said.lines().count(), NAMED_MAX + 1);
+        assert!(said.ends_with("and 29 more partitions that do not fit"), "{said}");
     }
 
     #[test]

@@ -17,7 +17,8 @@ use crate::common::errors::KafkaError;
 use crate::common::uuid::{random_uuid, uuid_of_text, uuid_text};
 use crate::storage::files::file_io::{read_text, write_atomically};
 use crate::storage::files::log_directory::{
-    CLUSTER_METADATA_DIRECTORY, META_PROPERTIES_FILE, OWN_DIRECTORIES, list_log_directories, refused,
+    CLUSTER_METADATA_DIRECTORY, META_PROPERTIES_FILE, OWN_DIRECTORIES, list_log_directories,
+    refused,
 };
 
 /// For a start with a corrupt one.
