@@ -82,7 +82,7 @@ day: tools            ## An operator's day in a cluster, by Kafka's tools alone 
 	@cargo build --release
 	@KEEP="$(KEEP)" SLOW="$(or $(SLOW),1)" tests/cluster/day.sh
 
-way-over: tools       ## Move a single node into a cluster by the steps of docs/en/cluster.md, word for word, under load (PORT= is the first of four ports)
+way-over: tools       ## Move a single node into a cluster by the steps of docs/en/cluster.md, word for word, under load (PORT= is the first of seven ports)
 	@cargo build --release
 	@PORT="$(PORT)" tests/cluster/way-over.sh
 

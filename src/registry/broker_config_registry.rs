@@ -44,13 +44,24 @@ impl BrokerConfigRegistry {
     /// # Errors
     /// `Corrupt` if the file is no registry; whatever the operating system reports, with the path.
     pub fn open_in(log_dirs: &[PathBuf]) -> Result<Self, KafkaError> {
-        let file = || RegistryFile::in_first(log_dirs, BROKER_CONFIG_REGISTRY_FILE, REMEDY);
-        let configs = file().read(parse)?.unwrap_or_default();
-        let private = file().secret();
+        let configs = Self::read_in(log_dirs)?;
+        let private = Self::file_in(log_dirs).secret();
         if configs.hold_secrets() {
             private.read(parse)?;
         }
         Ok(Self { file: private, configs })
+    }
+
+    /// The settings alone, for who must not change anything: the file is not closed to others.
+    ///
+    /// # Errors
+    /// As [`open_in`](Self::open_in).
+    pub fn read_in(log_dirs: &[PathBuf]) -> Result<DynamicConfigs, KafkaError> {
+        Ok(Self::file_in(log_dirs).read(parse)?.unwrap_or_default())
+    }
+
+    fn file_in(log_dirs: &[PathBuf]) -> RegistryFile {
+        RegistryFile::in_first(log_dirs, BROKER_CONFIG_REGISTRY_FILE, REMEDY)
     }
 
     pub fn configs(&self) -> &DynamicConfigs {

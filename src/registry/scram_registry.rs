@@ -74,6 +74,15 @@ impl ScramRegistry {
         Ok(registry)
     }
 
+    /// The credentials alone, for who must not change anything: no file is made, and none closed to others.
+    ///
+    /// # Errors
+    /// As [`open_in`](Self::open_in).
+    pub fn read_in(log_dirs: &[PathBuf]) -> Result<ScramCredentials, KafkaError> {
+        let file = RegistryFile::in_first(log_dirs, SCRAM_REGISTRY_FILE, REMEDY);
+        Ok(file.read(parse)?.unwrap_or_default())
+    }
+
     /// What decoys are to be derived from.
     pub fn decoy_key(&self) -> DecoyKey {
         self.decoy_key

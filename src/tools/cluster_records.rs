@@ -74,7 +74,7 @@ impl ClusterRecords {
         for acl in &node.acls {
             records.push(access_control_entry(random_uuid()?, acl));
         }
-        for (user, of_user) in &*node.credentials {
+        for (user, of_user) in &node.credentials {
             for (mechanism, credential) in of_user {
                 records.push(scram_credential(user, *mechanism, credential));
             }

@@ -64,6 +64,7 @@ pub fn move_to_cluster(options: &MoveToClusterOptions) -> Result<Vec<String>, Ve
     if let Some(done) = complete_earlier_run(&dirs, config.broker_id, options)? {
         return Ok(done);
     }
+    check_named_once(&options.controllers).map_err(only)?;
     let controllers = options.controllers.iter().map(|it| ControllerDirectory::open(it));
     let controllers = controllers.collect::<Result<Vec<_>, _>>().map_err(only)?;
     let cluster_id = check_controllers(&controllers, config.broker_id).map_err(only)?;
@@ -90,6 +91,19 @@ fn check_joins(config: &KafkaConfig) -> Result<(), String> {
         .to_string())
 }
 
+/// The second lock on a directory would be said to be that of a controller which runs.
+fn check_named_once(controllers: &[PathBuf]) -> Result<(), String> {
+    for (at, settings) in controllers.iter().enumerate() {
+        if controllers[..at].contains(settings) {
+            return Err(format!(
+                "{} is given twice: name each controller once",
+                settings.display()
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// If all directories are given to the cluster: what is left to do, or that nothing is.
 fn complete_earlier_run(
     dirs: &NodeDirectories,
@@ -109,6 +123,7 @@ fn complete_earlier_run(
     if of_controllers.flatten().any(|it| it != cluster_id) {
         return Ok(None);
     }
+    check_records_are_there(options).map_err(|error| vec![error])?;
     let of_node = format!("this is node {node_id} of the cluster {cluster_id} already");
     let left: Vec<&Path> =
         dirs.0.iter().map(|it| &*it.path).filter(|it| registries_in(it).next().is_some()).collect();
@@ -124,6 +139,24 @@ fn complete_earlier_run(
         false => format!("{of_node}: nothing is left to move"),
     });
     Ok(Some(lines))
+}
+
+/// A controller that was formatted anew after the move would begin without topics. One that has started, or is
+/// elsewhere, is not asked.
+fn check_records_are_there(options: &MoveToClusterOptions) -> Result<(), String> {
+    let mut opened = options.controllers.iter().filter_map(|it| ControllerDirectory::open(it).ok());
+    let Some(controller) = opened.find(|it| !it.has_additions()) else { return Ok(()) };
+    Err(format!(
+        "{} has nothing of the single node, whose directories are given to this cluster already: {}, \
+         and run this again",
+        controller.path().display(),
+        give_back("each of them")
+    ))
+}
+
+/// The way back.
+fn give_back(directory: &str) -> String {
+    format!("give what is named *{ASIDE_SUFFIX} in {directory} its names back")
 }
 
 /// The id of their cluster.
@@ -177,10 +210,13 @@ fn check_owners(dirs: &NodeDirectories, cluster_id: &str, node_id: i32) -> Resul
         match &dir.owner {
             Owner::Member(meta) if meta.cluster_id == cluster_id && meta.node_id == node_id => (),
             Owner::Member(meta) => {
+                let MetaProperties { node_id, cluster_id, .. } = meta;
                 return Err(format!(
-                    "{path} belongs to node {} of the cluster {}: only what a single node has left can \
-                     be moved",
-                    meta.node_id, meta.cluster_id
+                    "{path} belongs to node {node_id} of the cluster {cluster_id}: only what a single node \
+                     has left can be moved; if an earlier run has given it away, name node.id={node_id} and \
+                     controllers that are formatted with -t {cluster_id}, or, as long as it has not started \
+                     there, {}",
+                    give_back("it")
                 ));
             }
             Owner::SingleNode(id) if broker_id.is_some_and(|it| it != *id) => {
@@ -280,7 +316,9 @@ impl Move {
             self.give_directory(dir)?;
         }
         for dir in &self.dirs.0 {
-            if set_registries_aside(&dir.path)? > 0 {
+            let renamed = set_registries_aside(&dir.path)?;
+            // Not of one that an earlier run has given away.
+            if renamed > 0 || matches!(dir.owner, Owner::SingleNode(_)) {
                 lines.push(aside(&dir.path));
             }
         }

@@ -23,7 +23,7 @@ use crate::security::scram::scram_mechanism::ScramCredentials;
 use crate::storage::epochs::leader_epoch_checkpoint_file::LeaderEpochCheckpointFile;
 use crate::storage::files::clean_shutdown_file_handler;
 use crate::storage::files::log_directory::{
-    LOCK_FILE, log_directories, single_node_of, try_lock_directory,
+    LOCK_FILE, list_log_directories, single_node_of, try_lock_directory,
 };
 use crate::storage::files::log_file_names::{LOG_FILE_SUFFIX, parse_topic_partition_name};
 use crate::storage::files::log_files::LogFiles;
@@ -38,6 +38,9 @@ use crate::tools::owner::give_to_owner_of;
 /// What mends most of what can be wrong.
 const START_IT_ONCE: &str =
     "start the single node on it once more, stop it in order, and try again";
+
+/// How many partitions are named that do not fit.
+const NAMED_MAX: usize = 10;
 
 /// The directories of a broker, which no broker has meanwhile.
 #[derive(Debug)]
@@ -110,7 +113,7 @@ pub(crate) struct SingleNode {
     pub topics: Topics,
     pub broker_configs: DynamicConfigs,
     pub acls: BTreeSet<AclBinding>,
-    pub credentials: Arc<ScramCredentials>,
+    pub credentials: ScramCredentials,
     pub quotas: Arc<ClientQuotas>,
     pub next_producer_id: i64,
     pub logs: BTreeMap<TopicAndPartition, NodeLog>,
@@ -154,9 +157,9 @@ impl SingleNode {
         };
         Ok(Self {
             topics,
-            broker_configs: BrokerConfigRegistry::open_in(&paths).map_err(only)?.configs().clone(),
+            broker_configs: BrokerConfigRegistry::read_in(&paths).map_err(only)?,
             acls,
-            credentials: Arc::clone(ScramRegistry::open_in(&paths).map_err(only)?.credentials()),
+            credentials: ScramRegistry::read_in(&paths).map_err(only)?,
             quotas: Arc::clone(QuotaRegistry::open_in(&paths).map_err(only)?.quotas()),
             next_producer_id: ids.start,
             logs,
@@ -191,7 +194,7 @@ fn read_logs_in(dir: &NodeDirectory) -> Result<Vec<(TopicAndPartition, NodeLog)>
     let (ends, starts) =
         (offsets(RECOVERY_POINT_CHECKPOINT_FILE)?, offsets(LOG_START_OFFSET_CHECKPOINT_FILE)?);
     let mut logs = Vec::new();
-    for path in log_directories(&dir.path).map_err(text)? {
+    for path in list_log_directories(&dir.path).map_err(text)? {
         let key = parse_topic_partition_name(&path).map_err(text)?;
         let first = check_segments(&path)?;
         let epochs = LeaderEpochCheckpointFile::new(&path).read().map_err(text)?;
@@ -219,7 +222,7 @@ fn check_segments(path: &Path) -> Result<Offset, String> {
     let segments = LogFiles { dir: path }.offsets_of(LOG_FILE_SUFFIX);
     let segments = segments.map_err(|error| error.to_string())?;
     let first = *segments.first().ok_or_else(|| broken("it has no segment".to_string()))?;
-    for (base_offset, end) in SegmentEnds::open(path).iter() {
+    for (base_offset, end) in SegmentEnds::look_at(path).iter() {
         let Some(size_bytes) = end.size_bytes else { continue };
         let name = format!("{:020}{LOG_FILE_SUFFIX}", base_offset.0);
         if base_offset < first {
@@ -246,7 +249,8 @@ fn check_complete(
             let key = TopicAndPartition::new(name, partition);
             match logs.get(&key).map(|log| (log, read_topic_id(&log.path))) {
                 None => errors.push(format!(
-                    "{key} lies in none of the log directories: name all of them; or {START_IT_ONCE}"
+                    "{key} lies in none of the log directories: name all of the single node's with \
+                     log.dirs; or {START_IT_ONCE}"
                 )),
                 Some((_, Err(error))) => errors.push(error.to_string()),
                 Some((log, Ok(Some(id)))) if id != topic.id => errors.push(format!(
@@ -267,6 +271,11 @@ fn check_complete(
              adopted, {START_IT_ONCE}",
             log.path.display()
         ));
+    }
+    if errors.len() > NAMED_MAX {
+        let more = errors.len() - NAMED_MAX;
+        errors.truncate(NAMED_MAX);
+        errors.push(format!("and {more} more partitions that do not fit"));
     }
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
@@ -322,6 +331,16 @@ mod tests {
         assert_eq!((log(0).leader_epoch, log(1).leader_epoch), (LeaderEpoch(0), LeaderEpoch(4)));
         assert_eq!((log(1).start_offset, log(1).end_offset), (Offset(5), Offset(9)));
         assert_eq!((node.next_producer_id, node.acls.len()), (1000, 0));
+    }
+
+    #[test]
+    fn of_many_partitions_that_are_missing_some_are_named() {
+        let first = first_directory(&[0]);
+        let topics = fs::read_to_string(first.join(TOPIC_REGISTRY_FILE)).unwrap();
+        fs::write(first.join(TOPIC_REGISTRY_FILE), topics.replace(" 3\n", " 40\n")).unwrap();
+        let said = read(&[&first]).unwrap_err();
+        assert_eq!(said.lines().count(), NAMED_MAX + 1);
+        assert!(said.ends_with("and 29 more partitions that do not fit"), "{said}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Kafka's command line tools in one JVM; to be sourced after controller.sh.
 #
-# Set before: CLUSTER_DIR  a directory for this cluster     BROKERS  what the tools are given as --bootstrap-server
+# Set before: CLUSTER_DIR  a directory for this cluster     BROKERS  what `tool` gives them as --bootstrap-server
 #
 # What the last tool has printed is in the file $PRINTED, and all that they were asked in $CLUSTER_DIR/tools.log.
 
@@ -9,8 +9,10 @@ TOOL_SECONDS=${TOOL_SECONDS:-60}
 PRINTED=$CLUSTER_DIR/printed
 
 declare -A TOOL_CLASSES=(
+    [kafka-storage]=kafka.tools.StorageTool
     [kafka-topics]=org.apache.kafka.tools.TopicCommand
     [kafka-configs]=org.apache.kafka.tools.ConfigCommand
+    [kafka-acls]=org.apache.kafka.tools.AclCommand
     [kafka-reassign-partitions]=org.apache.kafka.tools.reassign.ReassignPartitionsCommand
     [kafka-leader-election]=org.apache.kafka.tools.LeaderElectionCommand
     [kafka-metadata-quorum]=org.apache.kafka.tools.MetadataQuorumCommand
@@ -43,15 +45,22 @@ tools_stop() {
     stop_process "$CLUSTER_DIR/tools.pid" 20
 }
 
-# tool NAME ARGUMENT...: asks one of Kafka's tools, prints what it prints, and ends with its status.
+# tool NAME ARGUMENT...: asks one of Kafka's tools about the brokers, prints what it prints, and ends with its status.
 tool() {
-    local name=$1 status IFS=$'\t'
+    local name=$1
     shift
     # This one alone wants what it is to do first.
     case $name in
         kafka-cluster) set -- "$@" --bootstrap-server "$BROKERS" ;;
         *) set -- --bootstrap-server "$BROKERS" "$@" ;;
     esac
+    run_tool "$name" "$@"
+}
+
+# run_tool NAME ARGUMENT...: the same with these arguments and no others.
+run_tool() {
+    local name=$1 status IFS=$'\t'
+    shift
     printf '%s\t%s\t%s\n' "$PRINTED" "${TOOL_CLASSES[$name]}" "$*" >&7
     if ! read -r -t "$TOOL_SECONDS" status <&8; then
         echo "$name has not ended within $TOOL_SECONDS s, or has ended the JVM: $* $(tail -n 3 "$CLUSTER_DIR/tools.err")" >&2

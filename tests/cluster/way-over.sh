@@ -6,7 +6,7 @@
 #   tests/cluster/way-over.sh
 #
 # Environment: TRANSFERTO  the broker's binary (default: target/release/transferto)
-#              PORT        the first of four ports (default: 19092)
+#              PORT        the first of seven ports (default: 19092)
 #              KEEP        a directory for what is left, for a look at it; else it is removed
 set -euo pipefail
 
@@ -19,6 +19,8 @@ WORK=$(mktemp -d "${TMPDIR:-/tmp}/transferto-way-over.XXXXXX")
 CLUSTER_DIR=$WORK
 # shellcheck source=controller.sh
 source "$here/controller.sh"
+# shellcheck source=tools.sh
+source "$here/tools.sh"
 START_SECONDS=90
 STOP_SECONDS=30
 PARTITIONS=4
@@ -30,6 +32,8 @@ main() {
     fetch_kafka
     cd "$WORK"
     take_recipe
+    # One JVM for all that they are asked.
+    tools_start
     start_single_node
     start_clients
     local step
@@ -42,6 +46,8 @@ main() {
     stop_clients
     check_records
     check_moved
+    check_rights
+    check_disks
     say "nothing is lost, nothing is doubled: $(wc -l <sent) records, $SECONDS s"
 }
 
@@ -55,15 +61,18 @@ take_recipe() {
         !inside { next }
         /^```/ && kind { close(out); kind = ""; next }
         /^```sh/ { kind = "sh"; out = sprintf("steps/%02d.sh", ++count); print title >(substr(out, 1, 8) ".title"); printf "" >out; next }
+        # A second block with the same name adds to the first; of a setting that both have the last one counts.
         /^```properties/ { kind = "properties"; out = file; next }
         /^```/ { kind = "other"; out = "/dev/null"; next }
-        kind { print >out; next }
+        kind { print >>out; next }
         /^\*\*[0-9]/ { title = $0; gsub(/\*\*/, "", title) }
         match($0, /`[a-z0-9-]+\.properties`/) { file = substr($0, RSTART + 1, RLENGTH - 2) }
     ' "$PAGE"
-    local at
+    local at is to
     for at in 0 1 2 3; do
-        sed -i "s/127\.0\.0\.1:909$((at + 2))/127.0.0.1:$((PORT + at))/g; s/\/:909$((at + 2))\//\/:$((PORT + at))\//g" \
+        is=$((at + 2)) to=$((PORT + at))
+        # And the second listener of each broker.
+        sed -i "s/127\.0\.0\.1:909$is/127.0.0.1:$to/g; s/\/:909$is\//\/:$to\//g; s/:919$is/:$((to + 4))/g" \
             steps/*.sh ./*.properties
     done
     sed -i "s|/var/lib/|$WORK/|g" steps/*.sh ./*.properties
@@ -77,13 +86,10 @@ start_single_node() {
     grep -vE '^(process.roles|controller\.|node.id)' broker-1.properties >server.properties
     cat >>server.properties <<EOF
 broker.id=0
-authorizer.class.name=kafka.security.auth.SimpleAclAuthorizer
-allow.everyone.if.no.acl.found=true
-super.users=User:ANONYMOUS
 num.partitions=$PARTITIONS
 offsets.topic.num.partitions=5
 EOF
-    say "A single node, with topics, a group, ACLs, a user of SCRAM and quotas"
+    say "A single node on two disks, with topics, a group, ACLs, a user of SCRAM and quotas"
     transferto server.properties
     cp transferto.pid single.pid
     local broker=127.0.0.1:$PORT
@@ -91,8 +97,12 @@ EOF
         --config retention.ms=604800001 >out.log
     seq 1000 | kcat -b "$broker" -t orders -P -X enable.idempotence=true
     kcat -b "$broker" -G billing orders -X auto.offset.reset=earliest -e -q >/dev/null 2>kcat.log
+    kafka-topics.sh --bootstrap-server "$broker" --create --topic payroll --partitions 1 >out.log
+    echo secret | kcat -b "$broker" -t payroll -P
     kafka-acls.sh --bootstrap-server "$broker" --add --allow-principal User:alice --operation Read \
-        --topic orders --group billing >out.log
+        --topic '*' --group billing >out.log
+    kafka-acls.sh --bootstrap-server "$broker" --add --deny-principal User:alice --operation All \
+        --topic payroll >out.log
     kafka-configs.sh --bootstrap-server "$broker" --alter --entity-type users --entity-name alice \
         --add-config 'SCRAM-SHA-256=[password=alice-secret]' >out.log
     kafka-configs.sh --bootstrap-server "$broker" --alter --entity-type users --entity-name alice \
@@ -151,7 +161,7 @@ check_records() {
     diff -q sent stored >/dev/null || fail "sent $(wc -l <sent), stored $(wc -l <stored): $(diff sent stored | head -n 3)"
     sort -nu received | diff -q sent - >/dev/null || fail "the group has not seen all: $(sort -nu received | diff sent - | head -n 3)"
     kafka-consumer-groups.sh --bootstrap-server "127.0.0.1:$PORT" --describe --offsets --group readers >group.after
-    awk 'NF && $1 != "GROUP" { if ($6 != 0) exit 1; seen++ } END { exit seen != '"$PARTITIONS"' }' group.after ||
+    awk '$1 == "readers" { if ($6 != 0) exit 1; seen++ } END { exit seen != '"$PARTITIONS"' }' group.after ||
         fail "the group has not committed all: $(cat group.after)"
 }
 
@@ -165,6 +175,40 @@ check_moved() {
     done
 }
 
+# What is in force, and not only shown, at each broker.
+check_rights() {
+    local at alice
+    for at in 4 5 6; do
+        alice=(kcat -F alice.properties -b "127.0.0.1:$((PORT + at))" -C -e -q)
+        "${alice[@]}" -t orders 2>alice.log | sort -n | diff -q - <(seq 1000) >/dev/null || fail "alice cannot read orders"
+        ! "${alice[@]}" -t payroll >alice.payroll 2>alice.log || fail "alice can read payroll"
+        grep -q 'Topic authorization failed' alice.log || fail "alice is not refused, but: $(cat alice.log)"
+        [ ! -s alice.payroll ] || fail "alice has seen what is in payroll"
+    done
+    kcat -F alice.properties -X sasl.password=wrong -L -m 1 >alice.log 2>&1 || true
+    grep -q 'SASL authentication error' alice.log || fail "a wrong password is not refused, but: $(cat alice.log)"
+}
+
+# The controllers have the id of the directory in which a log of the single node lies, and the tool finds each
+# replica where it is.
+check_disks() {
+    local log
+    for log in transferto/disk-*/*-[0-9]*; do
+        echo "$(sed -n 's/^topic_id: //p' "$log/partition.metadata") ${log##*-}" \
+            "$(sed -n 's/^directory.id=//p' "$(dirname "$log")/meta.properties")"
+    done | sort >disks.found
+    sed -nE 's/.*"PARTITION_RECORD".*"partitionId":([0-9]+),"topicId":"([^"]*)".*"directories":\["([^"]*)"\].*/\2 \1 \3/p' \
+        metadata | sort | diff - disks.found >disks.diff || fail "the controllers have other directories: $(cat disks.diff)"
+    [ "$(cut -d ' ' -f 3 disks.found | sort -u | wc -l)" -eq 2 ] || fail "nothing lies on one of the disks"
+    find "$WORK"/transferto{,-2,-3}/disk-* -mindepth 1 -maxdepth 1 -type d -name '*-[0-9]*' | sort >replicas.found
+    [ "$(wc -l <replicas.found)" -eq "$((3 * $(cat partitions.before)))" ] || fail "replicas are missing, or lie twice"
+    # Each directory stands after what lies in it.
+    kafka-log-dirs.sh --bootstrap-server "127.0.0.1:$PORT" --describe --broker-list 1,2,3 >log-dirs
+    grep -oE '"(logDir|partition)":"[^"]*"' log-dirs |
+        awk -F '"' '$2 == "partition" { held[n++] = $4; next } { while (n) print $4 "/" held[--n] }' |
+        sort | diff - replicas.found >disks.diff || fail "kafka-log-dirs has replicas elsewhere: $(cat disks.diff)"
+}
+
 # The commands of the page. What stays in the foreground there is put into the background here.
 transferto() {
     case ${1:-} in
@@ -176,7 +220,7 @@ transferto() {
     esac
     local name port
     name=$(basename "$1" .properties)
-    port=$(sed -n 's/^listeners=.*:\([0-9]*\)$/\1/p' "$1")
+    port=$(sed -n 's/^listeners=PLAINTEXT:[^,]*:\([0-9]*\).*/\1/p' "$1" | tail -n 1)
     setsid "$TRANSFERTO" "$1" </dev/null >>"$name.log" 2>&1 &
     echo "$!" | tee "$name.pid" >transferto.pid
     wait_for_port "$port" "$!" "$1" "$name.log" "$START_SECONDS"
@@ -191,14 +235,15 @@ kafka-server-start.sh() {
     KAFKA_LOG_LEVEL=warn start_controller "$((PORT + 3))"
 }
 
-kafka-storage.sh() { kafka kafka.tools.StorageTool "$@" 2>>tools.log; }
-kafka-topics.sh() { kafka org.apache.kafka.tools.TopicCommand "$@" 2>>tools.log; }
-kafka-get-offsets.sh() { kafka org.apache.kafka.tools.GetOffsetShell "$@" 2>>tools.log; }
-kafka-consumer-groups.sh() { kafka org.apache.kafka.tools.consumer.group.ConsumerGroupCommand "$@" 2>>tools.log; }
-kafka-acls.sh() { kafka org.apache.kafka.tools.AclCommand "$@" 2>>tools.log; }
-kafka-configs.sh() { kafka org.apache.kafka.tools.ConfigCommand "$@" 2>>tools.log; }
-kafka-reassign-partitions.sh() { kafka org.apache.kafka.tools.reassign.ReassignPartitionsCommand "$@" 2>>tools.log; }
-kafka-leader-election.sh() { kafka org.apache.kafka.tools.LeaderElectionCommand "$@" 2>>tools.log; }
+kafka-storage.sh() { run_tool kafka-storage "$@"; }
+kafka-log-dirs.sh() { run_tool kafka-log-dirs "$@"; }
+kafka-topics.sh() { run_tool kafka-topics "$@"; }
+kafka-get-offsets.sh() { run_tool kafka-get-offsets "$@"; }
+kafka-consumer-groups.sh() { run_tool kafka-consumer-groups "$@"; }
+kafka-acls.sh() { run_tool kafka-acls "$@"; }
+kafka-configs.sh() { run_tool kafka-configs "$@"; }
+kafka-reassign-partitions.sh() { run_tool kafka-reassign-partitions "$@"; }
+kafka-leader-election.sh() { run_tool kafka-leader-election "$@"; }
 
 say() {
     printf '%4d s  %s\n' "$SECONDS" "$*"

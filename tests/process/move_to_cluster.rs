@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -193,6 +195,61 @@ fn a_node_that_is_stopped_is_moved_with_counts_and_only_once() {
 }
 
 #[test]
+fn a_dry_run_leaves_also_what_a_start_of_the_broker_would_clear_away() {
+    let scene = Scene::stopped();
+    let private = |name: &str, text: &str| {
+        let file = scene.node.join(name);
+        fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+    };
+    let credential = "salt=c2FsdA==,stored_key=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=,\
+                      server_key=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=,iterations=4096";
+    private("scram_credentials", &format!("0\n1\nalice SCRAM-SHA-256 {credential}\n"));
+    private("broker_configs", "0\n1\nbroker ssl.key.password=secret\n");
+    let deleted = scene.node.join("gone-0.0123456789abcdef0123456789abcdef-delete");
+    fs::create_dir(&deleted).unwrap();
+    fs::write(deleted.join("00000000000000000000.log"), "").unwrap();
+    fs::write(scene.node.join("post-0/segment-ends"), "torn").unwrap();
+    let state = || {
+        let modes = ["scram_credentials", "broker_configs"]
+            .map(|it| fs::metadata(scene.node.join(it)).unwrap().permissions().mode());
+        (scene.contents(), modes)
+    };
+    let before = state();
+    assert!(scene.moved(&["--dry-run"]).contains("users of SCRAM     1\n"));
+    assert!(state() == before);
+    scene.moved(&[]);
+}
+
+#[test]
+fn each_of_two_directories_is_given_away_and_a_record_has_the_id_of_the_one_where_the_log_lies() {
+    let scene = Scene { node: TempDir::new(), controller: TempDir::new() };
+    scene.format(100, CLUSTER_ID, &[("metadata.version", 21)]);
+    let dirs = ["a", "b"].map(|it| scene.node.join(it));
+    let setting = format!("log.dirs={},{}", dirs[0].display(), dirs[1].display());
+    let broker = BrokerProcess::start(scene.node.path(), &["num.partitions=2", &setting]);
+    Client::connect(broker.port).create_topic("post");
+    broker.end_with(Signal::SIGTERM);
+    let printed = scene.moved(&["--override", &setting]);
+    let records = scene.records();
+    for dir in &dirs {
+        assert!(printed.contains(&format!("gave {} to the cluster", dir.display())), "{printed}");
+        let id_in = |file: &str, key: &str| {
+            let text = fs::read_to_string(dir.join(file)).unwrap();
+            text.lines().find_map(|it| it.strip_prefix(key)).map(String::from).unwrap()
+        };
+        let directory_id = id_in("meta.properties", "directory.id=");
+        let partition = i32::from(dir.join("post-1").exists());
+        let topic_id = id_in(&format!("post-{partition}/partition.metadata"), "topic_id: ");
+        let is_its_own = |line: &&str| {
+            line.contains(&format!(r#""partitionId":{partition},"topicId":"{topic_id}""#))
+        };
+        let record = records.lines().find(is_its_own).unwrap();
+        assert!(record.contains(&format!(r#""directories":["{directory_id}"]"#)), "{record}");
+    }
+}
+
+#[test]
 fn what_an_interruption_leaves_is_completed_by_another_run() {
     let scene = Scene::stopped();
     scene.moved(&[]);
@@ -282,7 +339,34 @@ fn a_controller_that_is_not_freshly_formatted_for_this_broker_is_refused() {
     for arguments in [&[][..], &["--override", "node.id=2"]] {
         let said = text(&scene.run(arguments).stderr);
         assert!(said.contains(&format!("belongs to node 1 of the cluster {CLUSTER_ID}")), "{said}");
+        assert!(said.contains(&format!("with -t {CLUSTER_ID}")), "{said}");
+        assert!(said.contains("give what is named *.single-node in it its names back"), "{said}");
     }
+}
+
+#[test]
+fn a_controller_that_is_formatted_anew_after_the_move_is_not_taken_for_one_with_the_records() {
+    let scene = Scene::stopped();
+    scene.moved(&[]);
+    scene.format(100, CLUSTER_ID, &[("metadata.version", 21)]);
+    let said = scene.refused();
+    assert!(said.contains("has nothing of the single node"), "{said}");
+    assert!(said.contains("*.single-node"), "{said}");
+    // As it says.
+    for name in REGISTRIES.into_iter().chain(["meta.properties"]) {
+        back(scene.node.path(), name);
+    }
+    assert!(scene.moved(&[]).contains("added 7 records in"));
+    assert!(scene.moved(&[]).contains("already: nothing is left to move"));
+}
+
+#[test]
+fn a_controller_that_is_given_twice_is_not_said_to_run() {
+    let scene = Scene::stopped();
+    let settings = scene.controller.join("controller.properties").display().to_string();
+    let output = scene.run(&["--controller-config", &settings]);
+    let said = text(&output.stderr);
+    assert!(said.contains("is given twice") && !said.contains("running"), "{said}");
 }
 
 #[test]

@@ -163,19 +163,20 @@ fn parse_owner(text: &str, path: &Path) -> Result<Owner, KafkaError> {
 /// The directories of logs in `dir`. Those of deleted logs that the last run did not get to are
 /// removed; directories that are not ours stay as they are.
 pub(crate) fn log_directories(dir: &Path) -> Result<Vec<PathBuf>, KafkaError> {
-    let list = || -> io::Result<Vec<PathBuf>> {
-        let entries = fs::read_dir(dir)?.collect::<io::Result<Vec<_>>>()?;
-        Ok(entries.into_iter().map(|it| it.path()).filter(|path| path.is_dir()).collect())
-    };
-    let directories = list().map_err(failed("list the log directory", dir))?;
-    let (deleted, directories): (Vec<_>, Vec<_>) =
-        directories.into_iter().partition(|path| is_deleted_directory(path));
-    for path in deleted {
+    for path in directories_in(dir)?.into_iter().filter(|it| is_deleted_directory(it)) {
         info!("removing the deleted log {}", path.display());
         fs::remove_dir_all(&path).map_err(failed("remove", &path))?;
     }
+    list_log_directories(dir)
+}
+
+/// As [`log_directories`], for who must not change anything: those of deleted logs are passed over.
+pub(crate) fn list_log_directories(dir: &Path) -> Result<Vec<PathBuf>, KafkaError> {
     let mut logs = Vec::new();
-    for path in directories {
+    for path in directories_in(dir)? {
+        if is_deleted_directory(&path) {
+            continue;
+        }
         if is_stray_directory(&path) {
             info!("{} holds a log that was not this broker's any more: remove it", path.display());
         } else if path.ends_with(CLUSTER_METADATA_DIRECTORY) {
@@ -189,6 +190,14 @@ pub(crate) fn log_directories(dir: &Path) -> Result<Vec<PathBuf>, KafkaError> {
         }
     }
     Ok(logs)
+}
+
+fn directories_in(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let list = || -> io::Result<Vec<PathBuf>> {
+        let entries = fs::read_dir(dir)?.collect::<io::Result<Vec<_>>>()?;
+        Ok(entries.into_iter().map(|it| it.path()).filter(|path| path.is_dir()).collect())
+    };
+    list().map_err(failed("list the log directory", dir))
 }
 
 /// Whether a directory, though it is named like a log, holds other things, and no file of a segment.

@@ -17,7 +17,8 @@ use crate::common::errors::KafkaError;
 use crate::common::uuid::{random_uuid, uuid_of_text, uuid_text};
 use crate::storage::files::file_io::{read_text, write_atomically};
 use crate::storage::files::log_directory::{
-    CLUSTER_METADATA_DIRECTORY, META_PROPERTIES_FILE, OWN_DIRECTORIES, log_directories, refused,
+    CLUSTER_METADATA_DIRECTORY, META_PROPERTIES_FILE, OWN_DIRECTORIES, list_log_directories,
+    refused,
 };
 
 /// For a start with a corrupt one.
@@ -108,7 +109,7 @@ pub(crate) fn check_is_for_node(dir: &Path, node_id: i32) -> Result<(), KafkaErr
             )))
         }
         None if dir.join(CLUSTER_METADATA_DIRECTORY).exists()
-            || !log_directories(dir)?.is_empty() =>
+            || !list_log_directories(dir)?.is_empty() =>
         {
             Err(refused(format!(
                 "the log directory {shown} holds logs and no {META_PROPERTIES_FILE} that says whose they \
@@ -192,7 +193,7 @@ mod tests {
             fs::write(dir.join(META_PROPERTIES_FILE), text).unwrap();
             assert_eq!(check_is_for_node(dir.path(), 1).is_ok(), is_taken, "node {node_id}");
         }
-        assert_eq!(log_directories(dir.path()).unwrap(), [] as [std::path::PathBuf; 0]);
+        assert_eq!(list_log_directories(dir.path()).unwrap(), [] as [std::path::PathBuf; 0]);
     }
 
     #[test]

@@ -58,15 +58,28 @@ pub struct SegmentEnd {
 impl SegmentEnds {
     /// Those of the log in `dir`. A file that is torn counts as none.
     pub fn open(dir: &Path) -> Self {
-        let path = dir.join(SEGMENT_ENDS_FILE);
-        let mut ends = Self { path, noted: BTreeMap::new(), lines: None };
-        match read_text(&ends.path) {
-            Ok(None) => (),
-            Ok(Some(text)) if ends.parse(&text).is_some() => (),
-            Ok(Some(_)) => ends.give_up("it is torn"),
-            Err(error) => ends.give_up(&error.to_string()),
+        let mut ends = Self::none(dir);
+        if let Err(why) = ends.read() {
+            ends.give_up(&why);
         }
         ends
+    }
+
+    /// As [`open`](Self::open), for who must not change anything: a file that is torn stays.
+    pub fn look_at(dir: &Path) -> Self {
+        let mut ends = Self::none(dir);
+        ends.read().map_or_else(|_| Self::none(dir), |()| ends)
+    }
+
+    fn none(dir: &Path) -> Self {
+        Self { path: dir.join(SEGMENT_ENDS_FILE), noted: BTreeMap::new(), lines: None }
+    }
+
+    fn read(&mut self) -> Result<(), String> {
+        match read_text(&self.path).map_err(|error| error.to_string())? {
+            None => Ok(()),
+            Some(text) => self.parse(&text).ok_or_else(|| "it is torn".to_string()),
+        }
     }
 
     fn parse(&mut self, text: &str) -> Option<()> {
