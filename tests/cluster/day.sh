@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# An operator's day: what is done to a cluster of these brokers from its first topic to the removal of a broker, with
-# the tools of Apache Kafka alone and while a producer writes. Each step is a claim, and prints PASS or FAIL.
+# An operator's day: what is done to a secured cluster of these brokers from its first topic to the removal of a
+# broker, with the tools of Apache Kafka alone and while a producer writes. Each step is a claim, and prints PASS or
+# FAIL.
 #
 #   tests/cluster/day.sh
 #
@@ -20,14 +21,22 @@ CLUSTER_DIR=$(mktemp -d)
 # With CLUSTER_DIR it brings controller.sh and brokers.sh along.
 # shellcheck source=../clients/lib.sh
 source "$here/../clients/lib.sh"
-PORTS=("$(free_port)" "$(free_port)" "$(free_port)" "$(free_port)" "$(free_port)")
+# shellcheck source=../clients/security.sh
+source "$here/../clients/security.sh"
+# Of the controller, and of the brokers 1 to 5.
+mapfile -t PORTS < <(free_ports 6)
+mapfile -t INTERNAL_PORTS < <(free_ports 6 "${PORTS[@]}")
 BROKERS=127.0.0.1:${PORTS[1]},127.0.0.1:${PORTS[2]},127.0.0.1:${PORTS[3]}
+# shellcheck source=secure.sh
+source "$here/secure.sh"
 # shellcheck source=tools.sh
 source "$here/tools.sh"
 # shellcheck source=ledger.sh
 source "$here/ledger.sh"
 # shellcheck source=day_steps.sh
 source "$here/day_steps.sh"
+# shellcheck source=day_secure.sh
+source "$here/day_secure.sh"
 
 main() {
     local started=$SECONDS
@@ -36,6 +45,9 @@ main() {
     trap clean_up EXIT
     trap 'exit 1' INT TERM
     tools_start
+    make_cluster_keys 2>"$CLUSTER_DIR/keys.log"
+    secure_controller
+    write_login admin admin-secret
     cluster_start "${PORTS[@]}"
     in_the_morning
     while_a_producer_writes
@@ -54,6 +66,12 @@ in_the_morning() {
     claim "features: the level is not raised, and the refusal names a broker" keeps_the_level
     claim "groups: a group is described, reset and deleted" handles_a_group
     claim "delete records: a partition begins behind them" deletes_records
+    claim "users: one who is made logs in at each broker, and nobody by a guess" makes_a_user
+    claim "rights: without one nothing is allowed" refuses_without_rights
+    claim "rights: what an ACL allows goes, at each broker, and nothing else" gives_rights
+    claim "rights: one that is taken is gone at each broker" takes_a_right
+    claim "certificates: a broker of another authority does not join" distrusts_the_controller
+    claim "certificates: nobody copies from a broker that shows one of another authority" is_not_trusted
 }
 
 while_a_producer_writes() {
@@ -64,6 +82,8 @@ while_a_producer_writes() {
     claim "reassign: a move is cancelled" cancels_a_move
     claim "reassign: wrong lists are refused" refuses_reassignments
     claim "rolling restart: one broker after the other" restarts_all
+    claim "users and rights are what they were before the restarts" keeps_users_and_rights
+    claim "users: one who is removed does not log in" removes_a_user
     claim "kill: the others lead, and it comes back in sync" kills_one
     claim "two of three: acks=all is refused, an unclean leader is elected where it may be" kills_two
     claim "elect: the preferred leaders lead again" elects_preferred
