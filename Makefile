@@ -77,8 +77,8 @@ cluster-mixed: tools  ## The same with two brokers of this kind and one of Apach
 	@PORT="$(PORT)" MIXED=1 exec $(if $(TRY),tests/cluster/mixed_test.sh,tests/cluster/cluster.sh)
 
 day: tools            ## An operator's day in a cluster, by Kafka's tools alone and under load: each step a claim (KEEP=1 keeps logs, SLOW=2 is patient)
-	@for tool in java mvn python3; do command -v $$tool >/dev/null || { \
-		echo "make day needs Java 17, Maven and Python: $$tool is missing" >&2; exit 1; }; done
+	@for tool in java mvn python3 strace openssl; do command -v $$tool >/dev/null || { \
+		echo "make day needs Java 17, Maven, Python, strace and OpenSSL: $$tool is missing" >&2; exit 1; }; done
 	@cargo build --release
 	@KEEP="$(KEEP)" SLOW="$(or $(SLOW),1)" tests/cluster/day.sh
 

@@ -113,6 +113,18 @@ free_port() {
     return 1
 }
 
+# free_ports COUNT TAKEN...: as many different ones, and none of those.
+free_ports() {
+    local count=$(($1 + $# - 1)) port
+    shift
+    local ports=("$@")
+    while [ "${#ports[@]}" -lt "$count" ]; do
+        port=$(free_port)
+        [[ " ${ports[*]} " == *" $port "* ]] || ports+=("$port")
+    done
+    printf '%s\n' "${ports[@]:$#}"
+}
+
 # broker_start ARGUMENT...: starts the broker, with these arguments too, on the ports and the data of
 # this run, and waits until it accepts connections. Where the variable is empty, it has no file of
 # properties, and only the listener at BROKER.

@@ -39,15 +39,20 @@ make_keys() {
     local keys=$1 who
     mkdir -p "$keys"
     for who in ca other; do
-        openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "/CN=$who" \
-            -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign \
-            -keyout "$keys/$who.key" -out "$keys/$who.pem"
+        make_authority "$keys" "$who"
     done
     make_certificate "$keys" ca broker rsa:2048
     make_certificate "$keys" ca client ec
     make_certificate "$keys" other stranger ec
     cat "$keys/broker.key" "$keys/broker.pem" >"$keys/broker-with-key.pem"
     make_stores "$keys"
+}
+
+# make_authority DIRECTORY NAME
+make_authority() {
+    openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "/CN=$2" \
+        -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign \
+        -keyout "$1/$2.key" -out "$1/$2.pem"
 }
 
 # make_certificate DIRECTORY AUTHORITY NAME KIND

@@ -91,7 +91,7 @@ impl ApacheController {
             .args(["-c", WATCHDOG, "watchdog", &port.to_string()])
             .env("RELEASE_VERSION", release_version)
             .env("BEFORE_CONTROLLER_START", command)
-            .env("CONTROLLER_USER", user.unwrap_or_default())
+            .env("CONTROLLER_USERS", user.unwrap_or_default())
             .env("CONTROLLER_SETTINGS", format!("broker.session.timeout.ms=2000\n{settings}"))
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             // A Ctrl-C is for the tests.

@@ -78,12 +78,12 @@ EOF
 
 # format_controller: gives its directory the id of the cluster, unless it has one.
 format_controller() {
-    local user=()
-    # One whom the controller knows before anybody can reach it.
-    if [ -n "${CONTROLLER_USER:-}" ]; then
-        user=(--add-scram "$CONTROLLER_USER")
-    fi
-    kafka kafka.tools.StorageTool format --ignore-formatted --standalone "${user[@]}" \
+    local user users=()
+    # Those whom the controller knows before anybody can reach it.
+    for user in ${CONTROLLER_USERS:-}; do
+        users+=(--add-scram "$user")
+    done
+    kafka kafka.tools.StorageTool format --ignore-formatted --standalone "${users[@]}" \
         --release-version "$RELEASE_VERSION" -t "$CLUSTER_ID" -c "$CLUSTER_DIR/controller.properties" \
         >"$CLUSTER_DIR/format.log" 2>&1 || {
         cat "$CLUSTER_DIR/format.log" >&2

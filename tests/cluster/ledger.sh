@@ -19,7 +19,8 @@ ledger_start() {
 console_producer() {
     # shellcheck disable=SC2086 # Several flags.
     exec java $CONTROLLER_JVM_FLAGS -Dorg.slf4j.simpleLogger.defaultLogLevel=error -cp "$KAFKA_JARS/*" \
-        org.apache.kafka.tools.ConsoleProducer --bootstrap-server "$BROKERS" --topic "$LEDGER" \
+        org.apache.kafka.tools.ConsoleProducer --bootstrap-server "$BROKERS" \
+        --command-config "$COMMAND_CONFIG" --topic "$LEDGER" \
         --reader-property parse.key=true --reader-property key.separator=: --command-property acks=all "$@"
 }
 
@@ -75,8 +76,8 @@ ledger_is_whole() {
     local count end
     count=$(cat "$CLUSTER_DIR/ledger.count") end=$(ledger_end)
     expect "$count" "$end" "records in the topic"
-    kafka org.apache.kafka.tools.consumer.ConsoleConsumer --bootstrap-server "$BROKERS" --topic "$LEDGER" \
-        --from-beginning --max-messages "$end" --timeout-ms 30000 --formatter-property print.key=true \
+    kafka org.apache.kafka.tools.consumer.ConsoleConsumer --bootstrap-server "$BROKERS" \
+        --command-config "$COMMAND_CONFIG" --topic "$LEDGER" --from-beginning --max-messages "$end" --timeout-ms 30000 --formatter-property print.key=true \
         --formatter-property key.separator=: >"$CLUSTER_DIR/ledger.read" 2>"$CLUSTER_DIR/ledger.consumer"
     awk -F : -v count="$count" -v keys="$LEDGER_KEYS" '
         { seen[$2]++ }

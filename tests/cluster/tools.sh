@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # Kafka's command line tools in one JVM; to be sourced after controller.sh.
 #
-# Set before: CLUSTER_DIR  a directory for this cluster     BROKERS  what `tool` gives them as --bootstrap-server
+# Set before: CLUSTER_DIR  a directory for this cluster     BROKERS  what the tools are given as --bootstrap-server
+#             COMMAND_CONFIG  the file that they are given as --command-config
 #
 # What the last tool has printed is in the file $PRINTED, and all that they were asked in $CLUSTER_DIR/tools.log.
 
@@ -11,8 +12,8 @@ PRINTED=$CLUSTER_DIR/printed
 declare -A TOOL_CLASSES=(
     [kafka-storage]=kafka.tools.StorageTool
     [kafka-topics]=org.apache.kafka.tools.TopicCommand
-    [kafka-configs]=org.apache.kafka.tools.ConfigCommand
     [kafka-acls]=org.apache.kafka.tools.AclCommand
+    [kafka-configs]=org.apache.kafka.tools.ConfigCommand
     [kafka-reassign-partitions]=org.apache.kafka.tools.reassign.ReassignPartitionsCommand
     [kafka-leader-election]=org.apache.kafka.tools.LeaderElectionCommand
     [kafka-metadata-quorum]=org.apache.kafka.tools.MetadataQuorumCommand
@@ -51,8 +52,8 @@ tool() {
     shift
     # This one alone wants what it is to do first.
     case $name in
-        kafka-cluster) set -- "$@" --bootstrap-server "$BROKERS" ;;
-        *) set -- --bootstrap-server "$BROKERS" "$@" ;;
+        kafka-cluster) set -- "$@" --bootstrap-server "$BROKERS" --command-config "$COMMAND_CONFIG" ;;
+        *) set -- --bootstrap-server "$BROKERS" --command-config "$COMMAND_CONFIG" "$@" ;;
     esac
     run_tool "$name" "$@"
 }

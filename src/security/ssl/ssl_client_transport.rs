@@ -110,12 +110,15 @@ impl SslClientTransport {
         }
     }
 
-    /// In TLS 1.3 the node looks at our certificate after our part of the handshake is over.
-    fn of_first_answer(&self, error: io::Error) -> io::Error {
-        let is_broken_off =
-            matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset);
-        if self.has_answered || !is_broken_off {
-            return error;
+    /// A node that is killed does not say in TLS that it ends, and one that stops does; to us it is the same. In TLS
+    /// 1.3 the node looks at our certificate after our part of the handshake is over.
+    fn of_answer(&self, error: io::Error) -> io::Error {
+        match error.kind() {
+            ErrorKind::UnexpectedEof if self.has_answered => {
+                return io::Error::new(error.kind(), "the node has hung up");
+            }
+            ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset if !self.has_answered => (),
+            _ => return error,
         }
         let why = format!(
             "the node has hung up after the TLS handshake: if it asks for certificates, is ours, in \
@@ -173,14 +176,14 @@ impl ClientTransport for SslClientTransport {
                 Ok(read) => {
                     self.has_answered |= read > 0;
                     return match read {
-                        0 => Err(self.of_first_answer(ErrorKind::UnexpectedEof.into())),
+                        0 => Err(self.of_answer(ErrorKind::UnexpectedEof.into())),
                         read => Ok(read),
                     };
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => (),
-                Err(error) => return Err(self.of_first_answer(error)),
+                Err(error) => return Err(self.of_answer(error)),
             }
-            self.receive(deadline).map_err(|error| self.of_first_answer(error))?;
+            self.receive(deadline).map_err(|error| self.of_answer(error))?;
             self.flush(deadline)?;
         }
     }

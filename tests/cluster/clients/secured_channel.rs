@@ -328,6 +328,15 @@ fn peer(play: impl FnOnce(TcpStream) + Send + 'static) -> (u16, thread::JoinHand
 
 /// A node that does not look at its own certificate before it shows it.
 fn showing(identity: &Identity) -> (u16, thread::JoinHandle<()>) {
+    let mut tls = server_of(identity);
+    peer(
+        move |mut connection| {
+            while tls.is_handshaking() && tls.complete_io(&mut connection).is_ok() {}
+        },
+    )
+}
+
+fn server_of(identity: &Identity) -> ServerConnection {
     let certificates = CertificateDer::pem_slice_iter(identity.certificate_pem.as_bytes());
     let certificates = certificates.collect::<Result<Vec<_>, _>>().unwrap();
     let key = PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes()).unwrap();
@@ -337,10 +346,36 @@ fn showing(identity: &Identity) -> (u16, thread::JoinHandle<()>) {
         .with_no_client_auth()
         .with_single_cert(certificates, key)
         .unwrap();
-    peer(move |mut connection| {
-        let mut tls = ServerConnection::new(Arc::new(config)).unwrap();
-        while tls.is_handshaking() && tls.complete_io(&mut connection).is_ok() {}
-    })
+    ServerConnection::new(Arc::new(config)).unwrap()
+}
+
+/// What a broker that is killed does, and one that stops: only the latter says so in TLS.
+#[test]
+fn a_node_that_breaks_off_after_an_answer_has_hung_up() {
+    let dir = TempDir::new();
+    let tls = TlsFiles::in_dir(dir.path());
+    let to = builder("SSL", &[trust_in(&tls.truststore)]);
+    for says_so in [false, true] {
+        let mut server = server_of(&tls.ca.server());
+        let (port, thread) = peer(move |mut connection| {
+            let mut stream = rustls::Stream::new(&mut server, &mut connection);
+            stream.read_exact(&mut [0; 4 + 7]).unwrap();
+            stream.write_all(&[0, 0, 0, 1, 9]).unwrap();
+            if says_so {
+                server.send_close_notify();
+                server.write_tls(&mut connection).unwrap();
+            }
+            connection.shutdown(Shutdown::Write).unwrap();
+            connection.read_to_end(&mut Vec::new()).unwrap();
+        });
+        let mut channel = connect(&to, "127.0.0.1", port).unwrap();
+        assert_eq!(channel.exchange(b"request", PATIENCE).unwrap(), [9]);
+        let error = channel.exchange(b"request", PATIENCE).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnexpectedEof, "{error}");
+        assert_eq!(error.to_string(), "the node has hung up");
+        drop(channel);
+        thread.join().unwrap();
+    }
 }
 
 #[test]
