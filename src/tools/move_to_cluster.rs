@@ -109,6 +109,7 @@ fn complete_earlier_run(
     if of_controllers.flatten().any(|it| it != cluster_id) {
         return Ok(None);
     }
+    check_has_begun(&options.controllers).map_err(|error| vec![error])?;
     let of_node = format!("this is node {node_id} of the cluster {cluster_id} already");
     let left: Vec<&Path> =
         dirs.0.iter().map(|it| &*it.path).filter(|it| registries_in(it).next().is_some()).collect();
@@ -124,6 +125,19 @@ fn complete_earlier_run(
         false => format!("{of_node}: nothing is left to move"),
     });
     Ok(Some(lines))
+}
+
+/// Under a controller that begins without the records of the move the broker would set all its logs aside.
+fn check_has_begun(controllers: &[PathBuf]) -> Result<(), String> {
+    let unstarted = controllers.iter().filter_map(|it| ControllerDirectory::open(it).ok());
+    let Some(controller) = unstarted.into_iter().find(|it| !it.has_additions()) else {
+        return Ok(());
+    };
+    Err(format!(
+        "{} was formatted again since the move, and knows no topic of the single node: give each file \
+         *{ASIDE_SUFFIX} in the log directories its name without that, and run this once more",
+        controller.path().display()
+    ))
 }
 
 /// The id of their cluster.
