@@ -243,6 +243,23 @@ fn a_leader_that_goes_on_in_a_new_epoch_acknowledges_what_it_took_in_before() {
     assert_eq!(error_of(&answer), Some(None));
 }
 
+/// What a broker hears of at once may be two elections. In epoch 6 the remote one leads, which lacks the record, and
+/// the other one cuts it off.
+#[test]
+fn how_far_a_follower_was_does_not_count_after_an_epoch_in_which_another_may_have_led() {
+    let scene = Scene::new();
+    scene.make_leader(5, &[LOCAL, REMOTE, OTHER]);
+    let answer = produce(&scene);
+    scene.fetch(OTHER, 1).unwrap();
+    scene.make_leader(7, &[LOCAL, REMOTE, OTHER]);
+    scene.fetch(REMOTE, 1).unwrap();
+    assert_eq!((error_of(&answer), scene.high_watermark()), (None, 0));
+    for offset in [0, 1] {
+        scene.fetch(OTHER, offset).unwrap();
+    }
+    assert_eq!((error_of(&answer), scene.high_watermark()), (Some(None), 1));
+}
+
 #[test]
 fn the_end_of_a_transaction_is_acknowledged_when_all_in_sync_have_it() {
     let scene = with_open_transaction();
