@@ -58,12 +58,29 @@ impl WaitingDeletions {
     }
 }
 
+/// One of them.
+struct Counted(WaitingDeletions);
+
+impl Counted {
+    fn new(waiting: &WaitingDeletions) -> Self {
+        waiting.0.fetch_add(1, Ordering::SeqCst);
+        Self(waiting.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 /// The deletion, as long as it waits.
 pub struct DelayedDeleteRecords {
     delay_ms: i64,
     local_logs: Arc<LocalLogs>,
     metrics: Arc<Metrics>,
-    waiting: WaitingDeletions,
+    /// `None` once it is over: a purgatory may keep it for long after that, under keys that nobody checks.
+    counted: Mutex<Option<Counted>>,
     status: Mutex<Vec<(TopicAndPartition, DeleteRecordsPartitionStatus)>>,
     response_callback: Mutex<Option<DeleteRecordsCallback>>,
 }
@@ -85,10 +102,9 @@ impl DelayedDeleteRecords {
                 partition.response.error = Some(Errors::RequestTimedOut);
             }
         }
-        waiting.0.fetch_add(1, Ordering::SeqCst);
-        let (status, waiting) = (Mutex::new(status), waiting.clone());
+        let (status, counted) = (Mutex::new(status), Mutex::new(Some(Counted::new(waiting))));
         let response_callback = Mutex::new(Some(response_callback));
-        Self { delay_ms, local_logs, metrics, waiting, status, response_callback }
+        Self { delay_ms, local_logs, metrics, counted, status, response_callback }
     }
 
     /// How it turned out, if the replicas have nothing below `required_offset` any more, or never will on account
@@ -124,6 +140,7 @@ impl DelayedOperation for DelayedDeleteRecords {
     }
 
     fn on_complete(&self) {
+        drop(locked(&self.counted).take());
         let callback = locked(&self.response_callback).take();
         let Some(callback) = callback else { return };
         let status = std::mem::take(&mut *locked(&self.status));
@@ -132,11 +149,5 @@ impl DelayedOperation for DelayedDeleteRecords {
 
     fn on_expiration(&self) {
         self.metrics.delayed_delete_records_expires.increment();
-    }
-}
-
-impl Drop for DelayedDeleteRecords {
-    fn drop(&mut self) {
-        self.waiting.0.fetch_sub(1, Ordering::SeqCst);
     }
 }

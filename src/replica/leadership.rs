@@ -35,6 +35,9 @@ impl Leadership {
     /// Takes over what the controller says to the leader. In a new leader epoch the followers have to show anew how
     /// far they are.
     ///
+    /// Of an epoch that is left out this broker has not heard: another may have led in it, and followers have cut off
+    /// what that one lacked. Kafka's broker goes by what they had before that.
+    ///
     /// A change of the ISR that is under way goes on if the controller says what is known already: its outcome is
     /// still to come, and may be what the high watermark has to respect.
     pub fn lead(&mut self, state: PartitionState, start: LeaderStart) {
@@ -43,6 +46,7 @@ impl Leadership {
         if is_new_leader {
             self.led_since = state.leader_epoch;
         }
+        let is_epoch_left_out = state.leader_epoch.0.saturating_sub(1) > self.state.leader_epoch.0;
         let is_known = !begins_epoch && state.partition_epoch == self.state.partition_epoch;
         let isr = match is_known && self.state.isr.is_in_flight() {
             true => self.state.isr.clone(),
@@ -53,7 +57,8 @@ impl Leadership {
         if begins_epoch {
             for replica in &self.remote_replicas {
                 let is_in_sync = self.state.isr.committed().contains(&replica.broker_id);
-                replica.reset(start.now_ms, start.end_offset, is_new_leader, is_in_sync);
+                let may_have_cut = is_new_leader || is_epoch_left_out;
+                replica.reset(start.now_ms, start.end_offset, may_have_cut, is_in_sync);
             }
         }
     }

@@ -66,12 +66,13 @@ impl RemoteReplica {
     /// Port of `resetReplicaState`, for a leader epoch that begins: a follower in sync gets the time to catch up
     /// from `now_ms` on.
     ///
-    /// Of a leader that begins to lead, nothing that it knew of its followers holds any more. One that is elected
-    /// again keeps how far they are, but none joins the ISR before it has fetched anew.
-    pub fn reset(&self, now_ms: i64, end_offset: Offset, is_new_leader: bool, is_in_sync: bool) {
+    /// If another led in between, for which the follower may have cut its log, nothing that is known of it holds any
+    /// more. A leader that is elected again keeps how far its followers are, but none joins the ISR before it has
+    /// fetched anew.
+    pub fn reset(&self, now_ms: i64, end_offset: Offset, may_have_cut: bool, is_in_sync: bool) {
         let mut state = locked(&self.state);
         let in_sync_ms = is_in_sync.then_some(now_ms);
-        *state = match is_new_leader {
+        *state = match may_have_cut {
             true => {
                 RemoteReplicaState { last_caught_up_ms: in_sync_ms, ..RemoteReplicaState::UNKNOWN }
             }

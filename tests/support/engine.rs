@@ -1,6 +1,6 @@
 //! A replication engine that a test plays.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use transferto::common::metrics::Metrics;
@@ -24,6 +24,8 @@ pub struct ScriptedEngine {
 #[derive(Default)]
 struct State {
     brokers: HashMap<i32, ScriptedBroker>,
+    /// Those whose log directories have failed.
+    without_directory: HashSet<i32>,
     asked: Vec<(AlterPartition, AlterPartitionCallback)>,
 }
 
@@ -43,6 +45,11 @@ impl ScriptedEngine {
 
     pub fn set_broker(&self, id: i32, broker: ScriptedBroker) {
         self.state.lock().unwrap().brokers.insert(id, broker);
+    }
+
+    /// The log directory of a broker fails, which lives on.
+    pub fn fail_directory(&self, id: i32) {
+        self.state.lock().unwrap().without_directory.insert(id);
     }
 
     /// The changes that were asked for and are not answered yet.
@@ -65,6 +72,10 @@ impl ReplicationEngine for ScriptedEngine {
         let state = self.state.lock().unwrap();
         let broker = state.brokers.get(&broker_id);
         broker.is_some_and(|it| it.is_active && fetched_in.is_none_or(|epoch| epoch == it.epoch))
+    }
+
+    fn is_replica_directory_offline(&self, _: &TopicAndPartition, broker_id: i32) -> bool {
+        self.state.lock().unwrap().without_directory.contains(&broker_id)
     }
 
     fn end_point(&self, broker_id: i32) -> Option<BrokerEndPoint> {

@@ -177,7 +177,8 @@ impl CopiedPartitions {
     }
 
     /// Port of `truncateToEpochEndOffsets` from the answers on. One whose leader epoch is another by now is asked
-    /// for again (KAFKA-7786).
+    /// for again (KAFKA-7786). One that is not to be cut any more was copied by another thread meanwhile: the answer
+    /// would cut off what came since.
     pub fn truncate_to_epoch_ends(
         &mut self,
         questions: &[EpochQuestion],
@@ -186,8 +187,11 @@ impl CopiedPartitions {
     ) {
         for (question, answer) in questions.iter().zip(answers) {
             let EpochQuestion { key, current_leader_epoch, .. } = question;
-            let Some(state) = self.states.get(key) else { continue };
-            if state.current_leader_epoch != *current_leader_epoch {
+            let is_as_asked = |state: &PartitionFetchState| {
+                state.current_leader_epoch == *current_leader_epoch
+                    && state.state == ReplicaState::Truncating
+            };
+            if !self.states.get(key).is_some_and(is_as_asked) {
                 continue;
             }
             match answer {

@@ -38,9 +38,9 @@ impl TxnMarkerApis {
         }
     }
 
-    /// Answered when the replicas in sync have the markers. A partition without records of the transaction is
-    /// answered with `UNSUPPORTED_FOR_MESSAGE_FORMAT`: its coordinator then counts it as done, and every other
-    /// error it tries again, or takes for a bug of its own.
+    /// Answered when the replicas in sync have the markers, also those of an earlier try. A partition without an open
+    /// transaction of the producer is answered with `UNSUPPORTED_FOR_MESSAGE_FORMAT`: its coordinator then counts it as
+    /// done, and every other error it tries again, or takes for a bug of its own.
     pub(crate) fn handle_write_txn_markers_request(
         &self,
         reply: Reply,

@@ -58,7 +58,8 @@ impl Cleaner<'_> {
     ///
     /// # Errors
     /// `Aborted` if the check returns it, or the log lost a segment meanwhile; `Failed` if the log
-    /// cannot be read or written, or has records of a transaction in its dirty part. Segments that were replaced by then stay replaced: they are correct.
+    /// cannot be read or written, or has records of a transaction in its dirty part. Segments that were
+    /// replaced by then stay replaced: they are correct.
     pub fn clean(&self, cleanable: &LogToClean) -> Result<CleanerStats, CleaningError> {
         let LogToClean { log, first_dirty_offset, .. } = cleanable;
         let segments = log.segments();

@@ -183,20 +183,18 @@ impl<'a> LockedLog<'a> {
         &mut self,
         marker: &EndTransactionMarker,
         leader_epoch: LeaderEpoch,
+        high_watermark: Offset,
     ) -> Result<LogAppendInfo, KafkaError> {
         self.state.epochs.check_not_over(leader_epoch)?;
-        self.check_ends_a_transaction(marker)?;
-        let now_ms = self.context.time.milliseconds();
-        let batch = marker.batch(self.end_offset().0, leader_epoch.0, now_ms.0)?;
-        self.append_to_one_segment(&batch, leader_epoch)
-    }
-
-    fn check_ends_a_transaction(&self, marker: &EndTransactionMarker) -> Result<(), KafkaError> {
         let EndTransactionMarker { producer_id, producer_epoch, .. } = *marker;
-        let log = &self.context.topic_and_partition;
+        let (log, end_offset) = (&self.context.topic_and_partition, self.end_offset());
         let producer = self.state.producers.producer(producer_id);
         let with_transaction = producer.filter(|it| it.current_txn_first_offset().is_some());
         let Some(producer) = with_transaction else {
+            if high_watermark < end_offset {
+                let start_offset = self.state.segments.start_offset();
+                return Ok(LogAppendInfo::of_earlier(start_offset, end_offset, leader_epoch));
+            }
             let why = format!("{log} has no open transaction of producer {producer_id}");
             return Err(KafkaError::api(Errors::UnsupportedForMessageFormat, why));
         };
@@ -204,7 +202,10 @@ impl<'a> LockedLog<'a> {
             let why = format!("producer {producer_id}: epoch {producer_epoch} is over in {log}");
             return Err(KafkaError::api(Errors::InvalidProducerEpoch, why));
         }
-        Ok(())
+        let now_ms = self.context.time.milliseconds();
+        let batch = marker.batch(end_offset.0, leader_epoch.0, now_ms.0)?;
+        let appended = self.append_to_one_segment(&batch, leader_epoch)?;
+        Ok(LogAppendInfo { leader_epoch, ..appended })
     }
 
     /// See [`Log::begin_leader_epoch`](crate::storage::log::log::Log::begin_leader_epoch).

@@ -216,16 +216,20 @@ impl Log {
     /// Port of `appendAsLeader` with `AppendOrigin.COORDINATOR`: ends a transaction whose records have come with
     /// a copy of another leader's log.
     ///
+    /// If the producer has none open, an earlier try may have ended it whose marker is not on all replicas yet. Then
+    /// nothing is appended, and what is returned ends with the log.
+    ///
     /// # Errors
-    /// `UNSUPPORTED_FOR_MESSAGE_FORMAT` if the producer has no transaction open here: its coordinator then knows that
-    /// there is nothing to end. `INVALID_PRODUCER_EPOCH` for an epoch that is over; otherwise as
+    /// `UNSUPPORTED_FOR_MESSAGE_FORMAT` if the producer has no transaction open here, and all that is here is below the
+    /// high watermark: its coordinator then knows that there is nothing to end. `INVALID_PRODUCER_EPOCH` for an epoch that is over; otherwise as
     /// [`append`](Self::append).
     pub fn append_marker(
         &self,
         marker: &EndTransactionMarker,
         leader_epoch: LeaderEpoch,
     ) -> Result<LogAppendInfo, KafkaError> {
-        self.change(|log| log.append_marker(marker, leader_epoch))
+        let high_watermark = self.high_watermark();
+        self.change(|log| log.append_marker(marker, leader_epoch, high_watermark))
     }
 
     /// Whether nothing in `set`, which was read from `offset` on, belongs to a transaction. Reads no header if no

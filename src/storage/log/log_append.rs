@@ -68,6 +68,19 @@ impl LogAppendInfo {
         }
     }
 
+    /// Nothing, behind what was appended earlier, up to `end_offset`.
+    pub fn of_earlier(
+        log_start_offset: Offset,
+        end_offset: Offset,
+        leader_epoch: LeaderEpoch,
+    ) -> Self {
+        Self {
+            last_offset: Offset(end_offset.0 - 1),
+            leader_epoch,
+            ..Self::empty(log_start_offset)
+        }
+    }
+
     /// This and what was appended behind it.
     pub fn and_then(self, next: &Self) -> Self {
         let is_later = next.max_timestamp_ms > self.max_timestamp_ms;

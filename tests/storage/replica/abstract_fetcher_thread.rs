@@ -167,6 +167,23 @@ fn where_epochs_ended_in_an_earlier_epoch_is_passed_over() {
     scene.catch_up();
 }
 
+/// `num.replica.fetchers` has changed to and fro: another thread had the partition, and copied on.
+#[test]
+fn where_epochs_ended_is_passed_over_for_a_log_that_was_cut_and_copied_meanwhile() {
+    let of_leader = [(0, "a"), (1, "b"), (3, "c")];
+    let scene = Scene::truncating(3, &of_leader, &[(0, "a"), (2, "x")]);
+    let (thread, follower) = (Arc::clone(&scene.thread), scene.follower());
+    let initial = scene.initial(3, 3);
+    scene.meanwhile(move || {
+        thread.remove_partitions(&[key()]);
+        follower.0.truncate_to(Offset(1)).unwrap();
+        append(follower.log(), &of_leader[1..]);
+        thread.add_partitions(vec![(key(), initial)]);
+    });
+    scene.thread.maybe_truncate();
+    assert_eq!(scene.follower().values(), ["a", "b", "c"]);
+}
+
 /// As [`logs_that_part_more_than_once_are_cut_step_by_step`], for a leader that is asked first.
 #[test]
 fn a_leader_is_asked_where_epochs_end_until_the_logs_agree() {

@@ -8,6 +8,9 @@ use transferto::common::errors::Errors;
 use transferto::common::hang_up::HangUp;
 use transferto::common::units::{LeaderEpoch, Offset};
 use transferto::config::log_config::LogConfig;
+use transferto::message::end_transaction_marker::EndTransactionMarker;
+use transferto::message::record_batch::TRANSACTIONAL_FLAG;
+use transferto::message::record_batch_builder::RecordBatchBuilder;
 use transferto::replica::delayed_produce::PartitionResponse;
 use transferto::replica::local_logs::{LogReadResult, PartitionFetchInfo};
 use transferto::replica::partition::ACKS_ALL;
@@ -31,6 +34,37 @@ fn produce(scene: &Scene) -> Receiver<PartitionResponse> {
     });
     scene.manager.append_messages(FOR_EVER_MS, ACKS_ALL, &entries, &mut records, callback);
     receiver
+}
+
+/// The end of the transaction that [`with_open_transaction`] leaves open, and its answer.
+fn end_transaction(scene: &Scene) -> Receiver<PartitionResponse> {
+    let (sender, receiver) = mpsc::channel();
+    let callback = Box::new(move |mut answers: Vec<(_, PartitionResponse)>| {
+        sender.send(answers.remove(0).1).unwrap();
+    });
+    let marker = EndTransactionMarker {
+        producer_id: 7,
+        producer_epoch: 0,
+        is_committed: true,
+        coordinator_epoch: 0,
+    };
+    scene.manager.append_markers(FOR_EVER_MS, &marker, &[key()], callback);
+    receiver
+}
+
+/// A leader that has copied a record of a transaction from the leader before it.
+fn with_open_transaction() -> Scene {
+    let scene = Scene::new();
+    let partition = scene.partition();
+    partition.make_follower(state(REMOTE, 4, 4, &[LOCAL, REMOTE]));
+    let record = RecordBatchBuilder::new(0)
+        .partition_leader_epoch(4)
+        .producer(7, 0, 0)
+        .flags(TRANSACTIONAL_FLAG)
+        .record(1_000, None, Some(b"value"));
+    partition.append_records_to_follower(&record.build().unwrap(), LeaderEpoch(4)).unwrap();
+    scene.make_leader(5, &[LOCAL, REMOTE]);
+    scene
 }
 
 /// A fetch that waits for records at `offset`, and its answer.
@@ -207,4 +241,46 @@ fn a_leader_that_goes_on_in_a_new_epoch_acknowledges_what_it_took_in_before() {
     scene.make_leader(6, &[LOCAL, REMOTE]);
     scene.fetch(REMOTE, 1).unwrap();
     assert_eq!(error_of(&answer), Some(None));
+}
+
+/// What a broker hears of at once may be two elections. In epoch 6 the remote one leads, which lacks the record, and
+/// the other one cuts it off.
+#[test]
+fn how_far_a_follower_was_does_not_count_after_an_epoch_in_which_another_may_have_led() {
+    let scene = Scene::new();
+    scene.make_leader(5, &[LOCAL, REMOTE, OTHER]);
+    let answer = produce(&scene);
+    scene.fetch(OTHER, 1).unwrap();
+    scene.make_leader(7, &[LOCAL, REMOTE, OTHER]);
+    scene.fetch(REMOTE, 1).unwrap();
+    assert_eq!((error_of(&answer), scene.high_watermark()), (None, 0));
+    for offset in [0, 1] {
+        scene.fetch(OTHER, offset).unwrap();
+    }
+    assert_eq!((error_of(&answer), scene.high_watermark()), (Some(None), 1));
+}
+
+#[test]
+fn the_end_of_a_transaction_is_acknowledged_when_all_in_sync_have_it() {
+    let scene = with_open_transaction();
+    let answer = end_transaction(&scene);
+    scene.fetch(REMOTE, 1).unwrap();
+    assert_eq!(error_of(&answer), None);
+    scene.fetch(REMOTE, 2).unwrap();
+    assert_eq!(error_of(&answer), Some(None));
+}
+
+/// The coordinator asks again if the answer is late. Were it answered at once that there is nothing to end, and the
+/// leader lost, nobody would ever end the transaction on the next leader.
+#[test]
+fn who_asks_again_for_the_end_of_a_transaction_waits_for_what_the_first_try_appended() {
+    let scene = with_open_transaction();
+    let tries = [end_transaction(&scene), end_transaction(&scene)];
+    assert_eq!(scene.log.log_end_offset(), Offset(2), "one marker");
+    scene.fetch(REMOTE, 1).unwrap();
+    assert_eq!(tries.each_ref().map(error_of), [None, None]);
+    scene.fetch(REMOTE, 2).unwrap();
+    assert_eq!(tries.each_ref().map(error_of), [Some(None), Some(None)]);
+    let nothing_to_end = Some(Some(Errors::UnsupportedForMessageFormat));
+    assert_eq!(error_of(&end_transaction(&scene)), nothing_to_end);
 }

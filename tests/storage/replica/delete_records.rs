@@ -1,13 +1,17 @@
 //! Deletions of records that wait until the followers have followed.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
 use transferto::common::errors::Errors;
 use transferto::common::hang_up::HangUp;
 use transferto::common::topic_partition::TopicAndPartition;
 use transferto::common::units::Offset;
-use transferto::replica::delayed_delete_records::{DeleteRecordsPartitionStatus, DeletedRecords};
-use transferto::replica::local_logs::PartitionFetchInfo;
+use transferto::purgatory::delayed_operation::DelayedOperation;
+use transferto::replica::delayed_delete_records::{
+    DelayedDeleteRecords, DeleteRecordsPartitionStatus, DeletedRecords, WaitingDeletions,
+};
+use transferto::replica::local_logs::{LocalLogs, PartitionFetchInfo};
 
 use crate::replica::partition_scene::{
     LOCAL, LOCAL_EPOCH, OTHER, OTHER_EPOCH, REMOTE, Scene, broker, fetch_info, key, params, state,
@@ -106,4 +110,24 @@ fn a_deletion_whose_time_is_over_says_how_far_it_was() {
     let error = Some(Errors::RequestTimedOut);
     assert_eq!(answer.try_recv(), Ok(DeletedRecords { error, low_watermark: Offset(0) }));
     assert_eq!(scene.metrics.delayed_delete_records_expires.value(), 1);
+}
+
+/// A purgatory lets go of it when somebody looks under its key. If a follower is there no more, nobody does, and
+/// every fetch of the others would be taken for one that a deletion may wait for.
+#[test]
+fn a_deletion_that_is_over_is_not_counted_among_those_that_wait() {
+    let scene = leader_of_three();
+    let (waiting, status) = (WaitingDeletions::default(), Vec::new());
+    let local_logs = LocalLogs::new(Arc::clone(scene.manager.local_logs().context()));
+    let deletion = DelayedDeleteRecords::new(
+        0,
+        status,
+        Arc::new(local_logs),
+        Arc::clone(&scene.metrics),
+        &waiting,
+        Box::new(drop),
+    );
+    assert!(waiting.is_any());
+    deletion.on_complete();
+    assert!(!waiting.is_any());
 }

@@ -345,6 +345,24 @@ fn a_follower_that_is_about_to_join_counts_unless_its_broker_is_fenced() {
     assert_eq!(scene.high_watermark(), 16);
 }
 
+/// The controller may elect any that it has in the ISR, also one that this leader has reason to believe lost.
+#[test]
+fn a_follower_whose_disk_has_failed_counts_as_long_as_it_is_or_may_be_in_sync() {
+    let scene = Scene::new();
+    scene.make_leader(5, &[LOCAL, REMOTE]);
+    scene.append(10);
+    scene.fetch(OTHER, 10).unwrap();
+    let joining = scene.take_change();
+    [REMOTE, OTHER].into_iter().for_each(|id| scene.engine.fail_directory(id));
+    scene.append(5);
+    scene.fetch(REMOTE, 15).unwrap();
+    assert_eq!((scene.is_in_isr(OTHER), scene.high_watermark()), ((false, true), 10));
+    joining.answer(Err(Errors::IneligibleReplica));
+    assert_eq!((scene.is_in_isr(OTHER), scene.high_watermark()), (OUT, 15));
+    scene.append(1);
+    assert_eq!(scene.high_watermark(), 15, "one in sync lacks it");
+}
+
 /// Port of `PartitionTest.testHighWatermarkAdvanceShouldNotAdvanceWhenUnderMinISR`.
 #[test]
 fn below_min_insync_replicas_the_high_watermark_stands_still() {
@@ -424,7 +442,7 @@ fn what_is_known_of_followers_stays_within_a_leader_epoch() {
     assert_eq!(scene.partition().state().epoch_start_offset, Offset(0));
 
     // Elected again it asks itself anew who keeps pace, but knows how far they are.
-    scene.make_leader(7, &[LOCAL, REMOTE]);
+    scene.make_leader(6, &[LOCAL, REMOTE]);
     let remote = scene.partition().remote_replicas()[0].state();
     assert_eq!(remote.log_end_offset.message_offset, Offset(4));
     assert_eq!(scene.partition().state().epoch_start_offset, Offset(6));
