@@ -358,6 +358,24 @@ fn a_node_whose_certificate_has_expired_is_refused() {
     thread.join().unwrap();
 }
 
+/// A certificate may lie in the truststore for a client that shows it: with its key one makes no node.
+#[test]
+fn what_a_trusted_certificate_has_signed_that_may_not_sign_is_not_trusted() {
+    let dir = TempDir::new();
+    let file = dir.path().join("trusted.pem");
+    let alice = TestCa::that_may_not_sign("alice");
+    fs::write(&file, alice.certificate_pem()).unwrap();
+    let to = builder("SSL", &[trust_in(&file)]);
+    let (port, thread) = showing(&alice.itself());
+    connect(&to, "127.0.0.1", port).unwrap();
+    thread.join().unwrap();
+    let (port, thread) = showing(&alice.server());
+    let error = connect(&to, "127.0.0.1", port).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+    assert!(error.to_string().contains("is not signed by an authority"), "{error}");
+    thread.join().unwrap();
+}
+
 fn tls_without_peer(dir: &TempDir) -> Arc<dyn ClientChannelBuilder> {
     let file = dir.path().join("ca.pem");
     fs::write(&file, TestCa::new("an authority").certificate_pem()).unwrap();
