@@ -90,8 +90,8 @@ impl NodeChannelBuilders {
         if ssl_factory.is_none() && sasl.is_none() {
             return Ok(Arc::new(PlaintextClientChannelBuilder));
         }
-        let (shown, prefix) = (shown(listener, protocol), listener.config_prefix());
-        Ok(Arc::new(SecuredClientChannelBuilder { shown, prefix, ssl_factory, sasl }))
+        let shown = shown(listener, protocol);
+        Ok(Arc::new(SecuredClientChannelBuilder { shown, ssl_factory, sasl }))
     }
 }
 
@@ -126,8 +126,8 @@ pub fn tool_channel_builder(
         }
         false => None,
     };
-    let (shown, prefix) = (protocol.name().to_string(), String::new());
-    Ok(Arc::new(SecuredClientChannelBuilder { shown, prefix, ssl_factory, sasl }))
+    let shown = protocol.name().to_string();
+    Ok(Arc::new(SecuredClientChannelBuilder { shown, ssl_factory, sasl }))
 }
 
 /// TLS, SASL or both.
@@ -135,8 +135,6 @@ pub fn tool_channel_builder(
 struct SecuredClientChannelBuilder {
     /// The listener, as errors name it.
     shown: String,
-    /// Of its settings.
-    prefix: String,
     ssl_factory: Option<Arc<ClientSslFactory>>,
     sasl: Option<(Arc<dyn SaslClientFactory>, SettingNames)>,
 }
@@ -149,8 +147,8 @@ impl ClientChannelBuilder for SecuredClientChannelBuilder {
         deadline: Instant,
     ) -> io::Result<Box<dyn ClientTransport>> {
         let Some(ssl_factory) = &self.ssl_factory else { return Ok(Box::new(socket)) };
-        let (context, prefix) = (ssl_factory.create_ssl_engine(), self.prefix.clone());
-        let transport = SslClientTransport::shake_hands(socket, host, context, prefix, deadline)
+        let engine = ssl_factory.create_ssl_engine();
+        let transport = SslClientTransport::shake_hands(socket, host, engine, deadline)
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", self.shown)))?;
         Ok(Box::new(transport))
     }

@@ -198,7 +198,7 @@ fn a_node_that_asks_for_a_certificate_gets_ours() {
     let port = scene.port("MUTUAL");
     ask(&builder("SSL", &[scene.trust(), own(&keystore)]), port).unwrap();
     let without = refusal(&builder("SSL", &[scene.trust()]), port);
-    assert!(without.contains("listener.name.controller.ssl.keystore.location"), "{without}");
+    assert!(without.contains("`ssl.keystore.location`"), "{without}");
 
     let stranger = scene.dir.path().join("stranger.pem");
     TestCa::new("another authority").client("node").write_keystore(&stranger);
@@ -214,12 +214,17 @@ fn a_certificate_that_is_not_right_is_refused_and_says_why() {
     let scene = Scene::new();
     let other = scene.dir.path().join("other.pem");
     fs::write(&other, TestCa::new("another authority").certificate_pem()).unwrap();
-    let error = refusal(&builder("SSL", &[trust_in(&other)]), scene.port("SSL"));
-    for part in [
-        "listener CONTROLLER (SSL): ",
-        "not signed by an authority of `listener.name.controller.ssl.truststore.location`",
+    let of_all = ["ssl.truststore.type", "ssl.truststore.location"].map(str::to_string);
+    let of_all = of_all.into_iter().zip(["PEM".to_string(), other.display().to_string()]).collect();
+    for (trust, named) in [
+        (trust_in(&other), "`listener.name.controller.ssl.truststore.location`"),
+        (of_all, "`ssl.truststore.location`"),
     ] {
-        assert!(error.contains(part), "{error}");
+        let error = refusal(&builder("SSL", &[trust]), scene.port("SSL"));
+        let why = format!("not signed by an authority of {named}");
+        for part in ["listener CONTROLLER (SSL): ", &why] {
+            assert!(error.contains(part), "{error}");
+        }
     }
 }
 
