@@ -1,6 +1,7 @@
 //! Port of `org.apache.kafka.common.network.ChannelBuilders.clientChannelBuilder`: from the settings of a listener
 //! to what secures this broker's connections to it at other nodes.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
@@ -25,6 +26,8 @@ use crate::security::scram::scram_mechanism::ScramMechanism;
 use crate::security::scram::scram_sasl_client::ScramSaslClientFactory;
 use crate::security::ssl::client_ssl_factory::ClientSslFactory;
 use crate::security::ssl::ssl_client_transport::SslClientTransport;
+use crate::security::ssl::ssl_configs::SslConfigs;
+use crate::security::ssl::ssl_factory::exposed_key;
 
 /// What the nodes of a cluster are reached by.
 #[derive(Debug)]
@@ -61,6 +64,16 @@ impl NodeChannelBuilders {
             made.to_controllers = made.builder_to(config, listener, setting)?;
         }
         Ok(made)
+    }
+
+    /// A warning for each key that everybody on this machine may read, unless a listener has the same: there it is
+    /// said, too.
+    pub fn exposed_keys(&self, config: &KafkaConfig) -> Vec<String> {
+        let with_tls = config.listeners.iter().filter(|it| it.security_protocol.uses_ssl());
+        let of_listener = |it| exposed_key(&SslConfigs::of_listener(config, it));
+        let said = with_tls.filter_map(of_listener).collect::<Vec<_>>();
+        let found = self.ssl_factories.iter().filter_map(|it| it.exposed_key());
+        found.filter(|it| !said.contains(it)).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     fn builder_to(

@@ -2,9 +2,11 @@
 //! that break off, trickle and answer nonsense.
 
 use std::fs;
+use std::fs::Permissions;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::num::NonZeroU32;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -23,11 +25,13 @@ use transferto::clients::blocking_channel::BlockingChannel;
 use transferto::clients::client_channel_builder::ClientChannelBuilder;
 use transferto::clients::interrupter::Interrupter;
 use transferto::config::config_reader::read_settings;
+use transferto::config::kafka_config::KafkaConfig;
 use transferto::protocol::alter_user_scram_credentials::{
     AlterUserScramCredentialsRequest, ScramCredentialUpsertion,
 };
 use transferto::protocol::request::RequestBody;
 use transferto::protocol::wire::secret_bytes::SecretBytes;
+use transferto::security::channel_builders::check_listeners;
 use transferto::security::client_channel_builders::NodeChannelBuilders;
 use transferto::security::scram::scram_formatter::ScramFormatter;
 use transferto::security::scram::scram_mechanism::ScramMechanism;
@@ -127,6 +131,10 @@ fn login(mechanism: &str, module: &str, password: &str) -> Vec<(String, String)>
 
 /// What a broker with these settings reaches its controllers by.
 fn builder(protocol: &str, settings: &[Vec<(String, String)>]) -> Arc<dyn ClientChannelBuilder> {
+    NodeChannelBuilders::of(&settings_of(protocol, settings)).unwrap().to_controllers
+}
+
+fn settings_of(protocol: &str, settings: &[Vec<(String, String)>]) -> KafkaConfig {
     let map = format!("PLAINTEXT:PLAINTEXT,CONTROLLER:{protocol}");
     let mut all = vec![
         ("process.roles", "broker"),
@@ -136,8 +144,7 @@ fn builder(protocol: &str, settings: &[Vec<(String, String)>]) -> Arc<dyn Client
         ("listener.security.protocol.map", &map),
     ];
     all.extend(settings.iter().flatten().map(|(name, value)| (&**name, &**value)));
-    let config = read_settings(all).unwrap();
-    NodeChannelBuilders::of(&config).unwrap().to_controllers
+    read_settings(all).unwrap()
 }
 
 fn connect(
@@ -207,6 +214,19 @@ fn a_node_that_asks_for_a_certificate_gets_ours() {
         of_stranger.contains("listener.name.controller.ssl.keystore.location"),
         "{of_stranger}"
     );
+}
+
+#[test]
+fn a_key_that_everybody_may_read_is_said_before_the_start() {
+    let dir = TempDir::new();
+    let tls = TlsFiles::in_dir(dir.path());
+    fs::set_permissions(&tls.keystore, Permissions::from_mode(0o644)).unwrap();
+    let location = tls.keystore.to_str().unwrap();
+    let key = of_controllers(&[("ssl.keystore.type", "PEM"), ("ssl.keystore.location", location)]);
+    let config = settings_of("SSL", &[trust_in(&tls.truststore), key]);
+    let mut warnings = Vec::new();
+    assert_eq!(check_listeners(&config, &mut warnings), Vec::<String>::new());
+    assert!(warnings.len() == 1 && warnings[0].contains("may read it"), "{warnings:?}");
 }
 
 #[test]
