@@ -3,6 +3,7 @@
 use std::fmt;
 
 /// Tags that are read here by name.
+pub const BOOLEAN: u8 = 0x01;
 pub const INTEGER: u8 = 0x02;
 pub const BIT_STRING: u8 = 0x03;
 pub const OCTET_STRING: u8 = 0x04;

@@ -2,7 +2,7 @@
 //! true, the TLS library checks.
 
 use crate::common::der::{
-    BIT_STRING, CONTEXT, DerError, DerReader, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE,
+    BIT_STRING, BOOLEAN, CONTEXT, DerError, DerReader, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE,
 };
 use crate::common::x500_principal;
 
@@ -10,6 +10,11 @@ use crate::common::x500_principal;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 const SUBJECT_ALTERNATIVE_NAME: &[u8] = &[0x55, 0x1d, 0x11];
+const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
+const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f];
+/// In the first byte of a key usage.
+const KEY_CERT_SIGN: u8 = 0x04;
+const FIRST_WITH_EXTENSIONS: u32 = 3;
 /// Two digits of a year stand for 1950 to 2049.
 const CENTURY_BEGINS: i64 = 50;
 const SECONDS_PER_DAY: i64 = 86_400;
@@ -31,6 +36,46 @@ pub struct X509Certificate {
     pub has_subject_alternative_name: bool,
 }
 
+/// Port of `PKIXValidator.verifyTrustAnchor`: whether a certificate in DER may have signed others. One from before
+/// version 3 cannot say that it may not.
+///
+/// # Errors
+/// If it is no certificate.
+pub fn may_sign(der: &[u8]) -> Result<bool, DerError> {
+    let mut signed = DerReader::new(der).enter(SEQUENCE)?.enter(SEQUENCE)?;
+    let version = version_of(&mut signed)?;
+    // The number, the algorithm, the issuer, the validity, the subject and the key.
+    for _ in 0..6 {
+        signed.value()?;
+    }
+    if version < FIRST_WITH_EXTENSIONS {
+        return Ok(true);
+    }
+    let (mut is_authority, mut is_key_for_signatures) = (false, true);
+    for_each_extension(signed, |identifier, value| {
+        match identifier {
+            BASIC_CONSTRAINTS => {
+                let mut constraints = DerReader::new(value).enter(SEQUENCE)?;
+                is_authority = constraints.optional(BOOLEAN)?.is_some_and(|it| it != [0]);
+            }
+            KEY_USAGE => {
+                let bits = DerReader::new(value).expect(BIT_STRING)?;
+                is_key_for_signatures = bits.get(1).is_some_and(|it| it & KEY_CERT_SIGN != 0);
+            }
+            _ => (),
+        }
+        Ok(())
+    })?;
+    Ok(is_authority && is_key_for_signatures)
+}
+
+fn version_of(signed: &mut DerReader<'_>) -> Result<u32, DerError> {
+    Ok(match signed.optional(CONTEXT)? {
+        Some(version) => DerReader::new(version).unsigned()?.saturating_add(1),
+        None => 1,
+    })
+}
+
 impl X509Certificate {
     /// Reads a certificate in DER.
     ///
@@ -39,10 +84,7 @@ impl X509Certificate {
     pub fn parse(der: &[u8]) -> Result<Self, DerError> {
         let mut certificate = DerReader::new(der).enter(SEQUENCE)?;
         let mut signed = certificate.enter(SEQUENCE)?;
-        let version = match signed.optional(CONTEXT)? {
-            Some(version) => DerReader::new(version).unsigned()?.saturating_add(1),
-            None => 1,
-        };
+        let version = version_of(&mut signed)?;
         let _serial_number = signed.value()?;
         let _algorithm = signed.value()?;
         let issuer = x500_principal::name(signed.expect(SEQUENCE)?)?;
@@ -66,7 +108,20 @@ impl X509Certificate {
     }
 }
 
-fn has_subject_alternative_name(mut after_key: DerReader<'_>) -> Result<bool, DerError> {
+fn has_subject_alternative_name(after_key: DerReader<'_>) -> Result<bool, DerError> {
+    let mut is_there = false;
+    for_each_extension(after_key, |identifier, value| {
+        is_there |= identifier == SUBJECT_ALTERNATIVE_NAME && !value.is_empty();
+        Ok(())
+    })?;
+    Ok(is_there)
+}
+
+/// Hands on the identifier of each extension and what stands in it.
+fn for_each_extension<'a>(
+    mut after_key: DerReader<'a>,
+    mut take: impl FnMut(&'a [u8], &'a [u8]) -> Result<(), DerError>,
+) -> Result<(), DerError> {
     while !after_key.is_empty() {
         let field = after_key.value()?;
         if field.tag != CONTEXT + 3 {
@@ -75,12 +130,12 @@ fn has_subject_alternative_name(mut after_key: DerReader<'_>) -> Result<bool, De
         let mut extensions = DerReader::new(field.body).enter(SEQUENCE)?;
         while !extensions.is_empty() {
             let mut extension = extensions.enter(SEQUENCE)?;
-            if extension.expect(OBJECT_IDENTIFIER)? == SUBJECT_ALTERNATIVE_NAME {
-                return Ok(extension.next_tag() != Some(OCTET_STRING) || !extension.is_empty());
-            }
+            let identifier = extension.expect(OBJECT_IDENTIFIER)?;
+            let _is_critical = extension.optional(BOOLEAN)?;
+            take(identifier, extension.expect(OCTET_STRING)?)?;
         }
     }
-    Ok(false)
+    Ok(())
 }
 
 /// The next time, which ends with `Z`.

@@ -17,7 +17,7 @@ use crate::config::endpoint_identification::EndpointIdentification;
 use crate::config::fetch_inline::FetchInline;
 use crate::config::kernel_tls_mode::KernelTlsMode;
 use crate::config::limit::Limit;
-use crate::config::listener_setting::ListenerSetting;
+use crate::config::listener_setting::{ListenerSetting, ListenerSettingNames};
 use crate::config::log_policies::{
     CleanupPolicy, CompressionType, MessageFormatVersion, MessageTimestampType,
 };
@@ -801,6 +801,13 @@ impl KafkaConfig {
             config.ssl_client_auth = SslClientAuth::None;
         }
         config.overridden_by(|it| it.listener == *listener && it.mechanism.is_none())
+    }
+
+    /// By which names these settings are given.
+    pub fn names_of_listener(&self, listener: &ListenerName) -> ListenerSettingNames {
+        let is_own = |it: &&ListenerSetting| it.listener == *listener && it.mechanism.is_none();
+        let own = self.listener_settings.iter().filter(is_own);
+        ListenerSettingNames { own: own.map(|it| (it.name.clone(), it.full_name())).collect() }
     }
 
     /// The same for one SASL mechanism of the listener. Its login module is its own or none: port of

@@ -1,6 +1,7 @@
 //! Port of `AbstractConfig.valuesWithPrefixOverride`, as Kafka uses it for listeners: a setting that
 //! holds for one listener, or for one SASL mechanism of it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::common::end_point::ListenerName;
@@ -42,5 +43,19 @@ impl ListenerSetting {
 impl fmt::Debug for ListenerSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.full_name())
+    }
+}
+
+/// By which names the settings of a listener are given, for whoever has to look at them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListenerSettingNames {
+    /// Of its own, without and with the prefix. All others are those of all listeners.
+    pub(super) own: BTreeMap<String, String>,
+}
+
+impl ListenerSettingNames {
+    /// The name of the setting in force, by that without a prefix.
+    pub fn in_force<'a>(&'a self, name: &'a str) -> &'a str {
+        self.own.get(name).map_or(name, String::as_str)
     }
 }

@@ -40,7 +40,10 @@ pub fn check_listeners(config: &KafkaConfig, warnings: &mut Vec<String>) -> Vec<
     let builders = ConfiguredChannelBuilders::new(config, &metrics, &time, &credentials);
     let opened = config.listeners.iter().flat_map(|it| builders.errors_of(it, warnings));
     let mut errors = opened.collect::<Vec<_>>();
-    errors.extend(NodeChannelBuilders::of(config).err().map(|wrong| wrong.to_string()));
+    match NodeChannelBuilders::of(config) {
+        Ok(nodes) => warnings.extend(nodes.exposed_keys(config)),
+        Err(wrong) => errors.push(wrong.to_string()),
+    }
     errors
 }
 

@@ -1,6 +1,7 @@
 //! Port of `org.apache.kafka.common.network.ChannelBuilders.clientChannelBuilder`: from the settings of a listener
 //! to what secures this broker's connections to it at other nodes.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
@@ -25,6 +26,8 @@ use crate::security::scram::scram_mechanism::ScramMechanism;
 use crate::security::scram::scram_sasl_client::ScramSaslClientFactory;
 use crate::security::ssl::client_ssl_factory::ClientSslFactory;
 use crate::security::ssl::ssl_client_transport::SslClientTransport;
+use crate::security::ssl::ssl_configs::SslConfigs;
+use crate::security::ssl::ssl_factory::exposed_key;
 
 /// What the nodes of a cluster are reached by.
 #[derive(Debug)]
@@ -63,6 +66,16 @@ impl NodeChannelBuilders {
         Ok(made)
     }
 
+    /// A warning for each key that everybody on this machine may read, unless a listener has the same: there it is
+    /// said, too.
+    pub fn exposed_keys(&self, config: &KafkaConfig) -> Vec<String> {
+        let with_tls = config.listeners.iter().filter(|it| it.security_protocol.uses_ssl());
+        let of_listener = |it| exposed_key(&SslConfigs::of_listener(config, it));
+        let said = with_tls.filter_map(of_listener).collect::<Vec<_>>();
+        let found = self.ssl_factories.iter().filter_map(|it| it.exposed_key());
+        found.filter(|it| !said.contains(it)).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
     fn builder_to(
         &mut self,
         config: &KafkaConfig,
@@ -90,8 +103,8 @@ impl NodeChannelBuilders {
         if ssl_factory.is_none() && sasl.is_none() {
             return Ok(Arc::new(PlaintextClientChannelBuilder));
         }
-        let (shown, prefix) = (shown(listener, protocol), listener.config_prefix());
-        Ok(Arc::new(SecuredClientChannelBuilder { shown, prefix, ssl_factory, sasl }))
+        let shown = shown(listener, protocol);
+        Ok(Arc::new(SecuredClientChannelBuilder { shown, ssl_factory, sasl }))
     }
 }
 
@@ -126,8 +139,8 @@ pub fn tool_channel_builder(
         }
         false => None,
     };
-    let (shown, prefix) = (protocol.name().to_string(), String::new());
-    Ok(Arc::new(SecuredClientChannelBuilder { shown, prefix, ssl_factory, sasl }))
+    let shown = protocol.name().to_string();
+    Ok(Arc::new(SecuredClientChannelBuilder { shown, ssl_factory, sasl }))
 }
 
 /// TLS, SASL or both.
@@ -135,8 +148,6 @@ pub fn tool_channel_builder(
 struct SecuredClientChannelBuilder {
     /// The listener, as errors name it.
     shown: String,
-    /// Of its settings.
-    prefix: String,
     ssl_factory: Option<Arc<ClientSslFactory>>,
     sasl: Option<(Arc<dyn SaslClientFactory>, SettingNames)>,
 }
@@ -149,8 +160,8 @@ impl ClientChannelBuilder for SecuredClientChannelBuilder {
         deadline: Instant,
     ) -> io::Result<Box<dyn ClientTransport>> {
         let Some(ssl_factory) = &self.ssl_factory else { return Ok(Box::new(socket)) };
-        let (context, prefix) = (ssl_factory.create_ssl_engine(), self.prefix.clone());
-        let transport = SslClientTransport::shake_hands(socket, host, context, prefix, deadline)
+        let engine = ssl_factory.create_ssl_engine();
+        let transport = SslClientTransport::shake_hands(socket, host, engine, deadline)
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", self.shown)))?;
         Ok(Box::new(transport))
     }

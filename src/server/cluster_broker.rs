@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, OnceLock, Weak};
 
+use log::warn;
+
 use crate::common::end_point::EndPoint;
 use crate::common::errors::KafkaError;
 use crate::common::scheduler::Scheduler;
@@ -85,6 +87,7 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
     let current = dynamic_config.current();
     let config = current.config();
     let nodes = NodeChannelBuilders::of(config)?;
+    nodes.exposed_keys(config).iter().for_each(|warning| warn!("{warning}"));
     let identity = NodeIdentity::settle(config, log_manager, &*nodes.to_controllers, cancellation)?;
     let quota_managers = QuotaManagers::start(config, time, metrics)?;
     let (authorizer, security) =

@@ -1,5 +1,6 @@
 //! Brokers that reach Apache Kafka's controller, and each other, over TLS and SASL.
 
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,11 +10,17 @@ use support::records::batch;
 use support::temp::TempDir;
 use support::tls::{TestCa, TlsFiles};
 use support::wait::{wait_for, wait_until};
+use transferto::protocol::alter_user_scram_credentials::{
+    AlterUserScramCredentialsRequest, ScramCredentialUpsertion,
+};
 use transferto::protocol::create_topics::{
     CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
 };
 use transferto::protocol::metadata::MetadataRequest;
 use transferto::protocol::request::{RequestBody, ResponseBody};
+use transferto::protocol::wire::secret_bytes::SecretBytes;
+use transferto::security::scram::scram_formatter::ScramFormatter;
+use transferto::security::scram::scram_mechanism::ScramMechanism;
 
 use crate::apache_broker::{ApacheBroker, free_port};
 use crate::apache_cluster::settings;
@@ -68,12 +75,35 @@ fn by_sasl(files: &Settings) -> Settings {
     settings
 }
 
+/// The same by SCRAM, whose users the controller keeps.
+fn by_scram(files: &Settings) -> Settings {
+    let login = format!("{SCRAM} {NODE};");
+    let mut settings = owned(&[
+        (
+            "listener.security.protocol.map",
+            "CONTROLLER:SASL_SSL,INTERNAL:SASL_SSL,PLAINTEXT:PLAINTEXT",
+        ),
+        ("sasl.mechanism.controller.protocol", "SCRAM-SHA-512"),
+        ("sasl.mechanism.inter.broker.protocol", "SCRAM-SHA-512"),
+        ("sasl.enabled.mechanisms", "SCRAM-SHA-512"),
+        ("listener.name.controller.sasl.enabled.mechanisms", "SCRAM-SHA-512"),
+        ("listener.name.controller.scram-sha-512.sasl.jaas.config", &login),
+        ("listener.name.internal.scram-sha-512.sasl.jaas.config", &login),
+    ]);
+    settings.extend(files.iter().cloned());
+    settings
+}
+
+/// Those of a controller, which has no listener of brokers.
+fn without_internal(settings: &[(String, String)]) -> Settings {
+    let is_of_brokers = |name: &str| name.contains("inter.broker") || name.contains(".internal.");
+    settings.iter().filter(|(name, _)| !is_of_brokers(name)).cloned().collect()
+}
+
 /// Those of a controller that takes requests of brokers from `User:node` alone. The clients of these brokers are
 /// nobody, and no node is.
 fn guarded(settings: &[(String, String)]) -> String {
-    let mut settings = settings.to_vec();
-    // It has no listener of brokers.
-    settings.retain(|(name, _)| !name.contains("inter.broker") && !name.contains(".internal."));
+    let mut settings = without_internal(settings);
     let authorizer = "org.apache.kafka.metadata.authorizer.StandardAuthorizer";
     settings.extend(owned(&[
         ("authorizer.class.name", authorizer),
@@ -117,6 +147,27 @@ fn create(client: &mut Client, name: &str, replicas: &[i32]) {
     let response = client.call(7, &RequestBody::CreateTopics(request), &[]).0;
     let ResponseBody::CreateTopics(response) = response else { panic!("{response:?}") };
     assert_eq!(response.topics[0].error_code, 0, "{response:?}");
+}
+
+/// A user of SCRAM-SHA-512.
+fn make_user(client: &mut Client, name: &str, password: &str) {
+    let (salt, iterations) = (b"salt".to_vec(), 4096);
+    let formatter = ScramFormatter::new(ScramMechanism::ScramSha512);
+    let salted = formatter.salted_password(password, &salt, NonZeroU32::new(iterations).unwrap());
+    let upsertion = ScramCredentialUpsertion {
+        name: name.to_string(),
+        mechanism: ScramMechanism::ScramSha512.id(),
+        iterations: 4096,
+        salt,
+        salted_password: SecretBytes(salted),
+    };
+    let request =
+        AlterUserScramCredentialsRequest { deletions: vec![], upsertions: vec![upsertion] };
+    let response = client.call(0, &RequestBody::AlterUserScramCredentials(request), &[]).0;
+    let ResponseBody::AlterUserScramCredentials(response) = response else {
+        panic!("{response:?}")
+    };
+    assert_eq!(response.results[0].error_code, 0, "{response:?}");
 }
 
 fn in_sync(client: &mut Client, topic: &str) -> Option<usize> {
@@ -205,6 +256,55 @@ fn a_controller_knows_a_broker_by_scram_if_its_user_was_made_at_the_format() {
     create(&mut client, "t", &[1]);
     wait_until("a leader", || in_sync(&mut client, "t") == Some(1));
     broker.shutdown().unwrap();
+}
+
+/// The brokers find their own user in what the controller has: each knows the others by its own copy of the log.
+#[test]
+fn brokers_know_each_other_by_scram_if_their_user_was_made_at_the_format() {
+    let dir = TempDir::new();
+    let tls = TlsFiles::in_dir(dir.path());
+    let secured = by_scram(&stores(&tls.keystore, &tls.truststore));
+    let user = "SCRAM-SHA-512=[name=node,password=node-secret]";
+    let started = ApacheController::with_user(&guarded(&secured), user);
+    let Some(controller) = started else { return };
+    let rights = owned(&[
+        ("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer"),
+        ("super.users", "User:node;User:ANONYMOUS"),
+    ]);
+    let brokers = [1, 2].map(|id| start(&controller, id, &[&secured, &with_internal(), &rights]));
+    let mut client = brokers[0].connect();
+    create(&mut client, "t", &[1, 2]);
+    wait_until("both in sync", || in_sync(&mut client, "t") == Some(2));
+    produce(&mut client, "t", "a value");
+    wait_until("logs that are the same", || {
+        let [ours, theirs] = brokers.each_ref().map(|it| log_in(it.dir.path(), "t"));
+        !ours.is_empty() && ours == theirs
+    });
+    for broker in brokers {
+        broker.shutdown().unwrap();
+    }
+}
+
+/// Until then its leaders refuse a follower, which tries again: nobody has to start a broker anew.
+#[test]
+fn brokers_whose_user_is_made_when_they_run_already_know_each_other_from_then_on() {
+    let dir = TempDir::new();
+    let tls = TlsFiles::in_dir(dir.path());
+    let mut secured = by_scram(&stores(&tls.keystore, &tls.truststore));
+    secured[0].1 = secured[0].1.replace("CONTROLLER:SASL_SSL", "CONTROLLER:SSL");
+    let Some(controller) = ApacheController::secured(&lines(&without_internal(&secured))) else {
+        return;
+    };
+    secured.extend(owned(&[("replica.lag.time.max.ms", "1500")]));
+    let brokers = [1, 2].map(|id| start(&controller, id, &[&secured, &with_internal()]));
+    let mut client = brokers[0].connect();
+    create(&mut client, "t", &[1, 2]);
+    wait_until("a leader alone", || in_sync(&mut client, "t") == Some(1));
+    make_user(&mut client, "node", "node-secret");
+    wait_until("both in sync", || in_sync(&mut client, "t") == Some(2));
+    for broker in brokers {
+        broker.shutdown().unwrap();
+    }
 }
 
 #[test]

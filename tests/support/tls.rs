@@ -70,8 +70,23 @@ impl TestCa {
         Self { issuer }
     }
 
+    /// One whose certificate does not say that it may sign others. It is for this machine, and for both sides.
+    pub fn that_may_not_sign(name: &str) -> Self {
+        let mut params = Self::server_params();
+        params.distinguished_name = distinguished(&[(DnType::CommonName, name)]);
+        params.extended_key_usages.clear();
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        Self { issuer }
+    }
+
     pub fn certificate_pem(&self) -> String {
         self.issuer.pem()
+    }
+
+    /// The one who signs, with its own certificate.
+    pub fn itself(&self) -> Identity {
+        let key_pem = self.issuer.key().serialize_pem();
+        Identity { certificate_pem: self.certificate_pem(), key_pem }
     }
 
     /// For a broker on this machine.

@@ -8,12 +8,13 @@ use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::sign::SingleCertAndKey;
 
-use crate::security::ssl::default_ssl_engine_factory::{create_keystore, no_suite, roots_of};
+use crate::security::ssl::default_ssl_engine_factory::{create_keystore, no_suite};
 use crate::security::ssl::server_verifier::ServerVerifier;
 use crate::security::ssl::ssl_configs::SslConfigs;
 use crate::security::ssl::ssl_error::SslError;
 use crate::security::ssl::ssl_names::{cipher_suites, protocols};
 use crate::security::ssl::store_loader::{load, named};
+use crate::security::ssl::trusted_certificates::TrustedCertificates;
 
 /// Reads the keys and certificates that `configs` name. A node that asks for a certificate gets that of the
 /// keystore, if there is one.
@@ -51,7 +52,6 @@ fn create_verifier(
              `ssl.truststore.type` to its type, PEM, PKCS12 or JKS",
         )
     })?;
-    let roots = roots_of(&named(&configs.truststore), &store.certificates)?;
-    let identification = configs.endpoint_identification;
-    Ok(ServerVerifier::new(store.certificates, roots, identification, Arc::clone(provider)))
+    let trusted = TrustedCertificates::new(&named(&configs.truststore), store.certificates)?;
+    Ok(ServerVerifier::new(trusted, configs.endpoint_identification, Arc::clone(provider)))
 }

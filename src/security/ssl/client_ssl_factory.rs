@@ -12,6 +12,7 @@ use crate::common::lock::locked;
 use crate::common::log_limit::{LogKind, limited};
 use crate::config::dynamic_config::BrokerReconfigurable;
 use crate::config::kafka_config::KafkaConfig;
+use crate::config::listener_setting::ListenerSettingNames;
 use crate::security::ssl::client_ssl_engine_factory::create_client_ssl_context;
 use crate::security::ssl::ssl_configs::SslConfigs;
 use crate::security::ssl::ssl_error::SslError;
@@ -43,8 +44,9 @@ impl ClientSslFactory {
         Ok(Self { listener: listener.clone(), current: Mutex::new(current) })
     }
 
-    /// What the next connection shakes hands with: port of `SslFactory.createSslEngine`.
-    pub fn create_ssl_engine(&self) -> Arc<ClientConfig> {
+    /// What the next connection shakes hands with, and by which names errors call the settings: port of
+    /// `SslFactory.createSslEngine`.
+    pub fn create_ssl_engine(&self) -> (Arc<ClientConfig>, ListenerSettingNames) {
         // Read under the lock: of several connections that begin now, none takes the former keys.
         let mut current = locked(&self.current);
         let now = stamps_of(&current.configs);
@@ -64,7 +66,7 @@ impl ClientSslFactory {
                 }
             }
         }
-        Arc::clone(&current.context)
+        (Arc::clone(&current.context), current.configs.names.clone())
     }
 
     /// A warning if everybody on this machine may read the key, and no password is before it.

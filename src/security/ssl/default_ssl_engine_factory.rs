@@ -10,19 +10,19 @@ use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{
-    InconsistentKeys, RootCertStore, ServerConfig, SignatureAlgorithm, SupportedCipherSuite,
-};
+use rustls::{InconsistentKeys, ServerConfig, SignatureAlgorithm, SupportedCipherSuite};
 
 use crate::common::text::counted;
 use crate::common::x509_certificate::X509Certificate;
 use crate::config::ssl_client_auth::SslClientAuth;
+use crate::security::ssl::client_verifier::ClientVerifier;
 use crate::security::ssl::ec_key::with_public_key;
 use crate::security::ssl::security_store::KeyEntry;
 use crate::security::ssl::ssl_configs::{SslConfigs, StoreConfigs};
 use crate::security::ssl::ssl_error::SslError;
 use crate::security::ssl::ssl_names::{cipher_suites, protocols};
 use crate::security::ssl::store_loader::{file_of, load, named};
+use crate::security::ssl::trusted_certificates::TrustedCertificates;
 
 /// Tickets save a client half a handshake next time, and no client of Kafka's asks for that. Without
 /// them nothing follows a handshake but requests.
@@ -212,29 +212,9 @@ fn create_verifier(
         ))
     })?;
     let name = named(&configs.truststore);
-    let roots = roots_of(&name, &store.certificates)?;
-    let builder =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
-    let builder = match configs.client_auth {
-        SslClientAuth::Requested => builder.allow_unauthenticated(),
-        SslClientAuth::Required | SslClientAuth::None => builder,
-    };
-    builder.build().map_err(|why| SslError::new(format!("{name} is of no use: {why}")))
-}
-
-/// What a truststore has to say of who may sign certificates.
-pub(super) fn roots_of(
-    name: &str,
-    certificates: &[CertificateDer<'static>],
-) -> Result<RootCertStore, SslError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates {
-        roots.add(certificate.clone()).map_err(|why| {
-            SslError::new(format!("{name} holds a certificate that is none: {why}"))
-        })?;
-    }
-    if roots.is_empty() {
-        return Err(SslError::new(format!("{name} holds no certificate to trust")));
-    }
-    Ok(roots)
+    let trusted = TrustedCertificates::new(&name, store.certificates)?;
+    let is_required = configs.client_auth == SslClientAuth::Required;
+    let verifier = ClientVerifier::new(trusted, is_required, provider);
+    let verifier = verifier.map_err(|why| SslError::new(format!("{name} is of no use: {why}")))?;
+    Ok(Arc::new(verifier))
 }

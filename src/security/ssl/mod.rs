@@ -10,6 +10,8 @@ pub mod pem;
 pub mod pkcs12;
 pub mod jks;
 pub mod store_loader;
+pub mod trusted_certificates;
+pub mod client_verifier;
 pub mod default_ssl_engine_factory;
 pub mod ssl_factory;
 pub mod server_verifier;

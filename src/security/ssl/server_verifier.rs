@@ -8,30 +8,26 @@ use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_na
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 
-use crate::common::x509_certificate::X509Certificate;
 use crate::config::endpoint_identification::EndpointIdentification;
+use crate::security::ssl::trusted_certificates::TrustedCertificates;
 
-/// Trusts what is signed by a certificate of the truststore and, as Java does, a certificate that itself
-/// lies there.
+/// Trusts what an authority of the truststore has signed and, as Java does, a certificate that itself lies there.
 #[derive(Debug)]
 pub struct ServerVerifier {
-    certificates: Vec<CertificateDer<'static>>,
-    roots: RootCertStore,
+    trusted: TrustedCertificates,
     identification: EndpointIdentification,
     provider: Arc<CryptoProvider>,
 }
 
 impl ServerVerifier {
-    /// Trusts `certificates`, which `roots` are made of.
     pub fn new(
-        certificates: Vec<CertificateDer<'static>>,
-        roots: RootCertStore,
+        trusted: TrustedCertificates,
         identification: EndpointIdentification,
         provider: Arc<CryptoProvider>,
     ) -> Self {
-        Self { certificates, roots, identification, provider }
+        Self { trusted, identification, provider }
     }
 
     fn verify_signer(
@@ -41,13 +37,13 @@ impl ServerVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), Error> {
-        if self.certificates.iter().any(|it| it == shown) {
-            return verify_dates(shown, now);
+        if self.trusted.contain(shown, now)? {
+            return Ok(());
         }
         let algorithms = self.provider.signature_verification_algorithms.all;
         verify_server_cert_signed_by_trust_anchor(
             parsed,
-            &self.roots,
+            self.trusted.authorities(),
             intermediates,
             now,
             algorithms,
@@ -95,16 +91,4 @@ impl ServerCertVerifier for ServerVerifier {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
-}
-
-fn verify_dates(shown: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
-    let certificate = X509Certificate::parse(shown).map_err(|_| CertificateError::BadEncoding)?;
-    let now_s = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    if now_s > certificate.not_after_s {
-        return Err(CertificateError::Expired.into());
-    }
-    if now_s < certificate.not_before_s {
-        return Err(CertificateError::NotValidYet.into());
-    }
-    Ok(())
 }

@@ -11,9 +11,11 @@ use rustls::{AlertDescription, CertificateError, ClientConfig, ClientConnection,
 
 use crate::clients::client_channel_builder::ClientTransport;
 use crate::clients::watched_socket::WatchedSocket;
+use crate::config::listener_setting::ListenerSettingNames;
 
 /// What is read from the socket at once, at most. The library itself would read 4 KiB at a time.
 const READ_BYTES: usize = 64 * 1024;
+const KEYSTORE: &str = "ssl.keystore.location";
 
 /// Encrypts what goes to one node. Message bytes are decrypted by the library and read from it straight into
 /// the frame of the response.
@@ -23,8 +25,8 @@ pub struct SslClientTransport {
     /// Encrypted bytes that were read, and which of them the library has not got yet.
     received: Box<[u8]>,
     unread: std::ops::Range<usize>,
-    /// The prefix of the settings that count.
-    prefix: String,
+    /// By which errors call the settings in force.
+    names: ListenerSettingNames,
     has_answered: bool,
 }
 
@@ -32,13 +34,12 @@ impl SslClientTransport {
     /// Shakes hands with `host`.
     ///
     /// # Errors
-    /// What is wrong with the node, its certificate or ours, and the setting to look at, which may begin with
-    /// `prefix`; `TimedOut` at the deadline.
+    /// What is wrong with the node, its certificate or ours, and the setting to look at, by its name among `names`;
+    /// `TimedOut` at the deadline.
     pub fn shake_hands(
         socket: WatchedSocket,
         host: &str,
-        context: Arc<ClientConfig>,
-        prefix: String,
+        (context, names): (Arc<ClientConfig>, ListenerSettingNames),
         deadline: Instant,
     ) -> io::Result<Self> {
         let name = ServerName::try_from(host.to_string()).map_err(|_| {
@@ -51,7 +52,7 @@ impl SslClientTransport {
             connection,
             received: vec![0; READ_BYTES].into_boxed_slice(),
             unread: 0..0,
-            prefix,
+            names,
             has_answered: false,
         };
         transport.handshake(deadline)?;
@@ -122,20 +123,19 @@ impl SslClientTransport {
         }
         let why = format!(
             "the node has hung up after the TLS handshake: if it asks for certificates, is ours, in \
-             `{}ssl.keystore.location`, signed by an authority that it trusts? Does it expect a login by \
+             `{}`, signed by an authority that it trusts? Does it expect a login by \
              SASL, which `listener.security.protocol.map` does not have for its listener? Its own log \
              says why",
-            self.prefix
+            self.names.in_force(KEYSTORE)
         );
         io::Error::new(ErrorKind::PermissionDenied, why)
     }
 
     /// What an error of TLS means to whoever has made the settings.
     fn explain(&self, error: &Error) -> String {
-        let prefix = &self.prefix;
         match error {
             Error::InvalidCertificate(why) => self.explain_certificate(why),
-            Error::AlertReceived(alert) => explain_alert(*alert, prefix),
+            Error::AlertReceived(alert) => explain_alert(*alert, &self.names),
             Error::InvalidMessage(_) => format!(
                 "the node does not answer by TLS ({error}): does that listener have SSL or SASL_SSL, \
                  by `listener.security.protocol.map`?"
@@ -145,17 +145,17 @@ impl SslClientTransport {
     }
 
     fn explain_certificate(&self, why: &CertificateError) -> String {
-        let prefix = &self.prefix;
         match why {
             CertificateError::UnknownIssuer | CertificateError::BadSignature => format!(
-                "the certificate of the node is not signed by an authority of \
-                 `{prefix}ssl.truststore.location`"
+                "the certificate of the node is not signed by an authority of `{}`",
+                self.names.in_force("ssl.truststore.location")
             ),
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 format!(
                     "the certificate of the node is for another host ({why}): it needs the name or \
                      the address by which it is reached as subjectAltName; an empty \
-                     `{prefix}ssl.endpoint.identification.algorithm` takes any"
+                     `{}` takes any",
+                    self.names.in_force("ssl.endpoint.identification.algorithm")
                 )
             }
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
@@ -217,8 +217,8 @@ fn kind_of(error: &Error) -> ErrorKind {
     }
 }
 
-fn explain_alert(alert: AlertDescription, prefix: &str) -> String {
-    let keystore = format!("`{prefix}ssl.keystore.location`");
+fn explain_alert(alert: AlertDescription, names: &ListenerSettingNames) -> String {
+    let keystore = format!("`{}`", names.in_force(KEYSTORE));
     match alert {
         AlertDescription::CertificateRequired => {
             format!("the node asks for a certificate, and {keystore} is not set")
@@ -233,8 +233,9 @@ fn explain_alert(alert: AlertDescription, prefix: &str) -> String {
         ),
         AlertDescription::HandshakeFailure | AlertDescription::ProtocolVersion => format!(
             "both have no version or suite of TLS in common ({alert:?}), or the node wants a \
-             certificate: look at `{prefix}ssl.enabled.protocols`, `{prefix}ssl.cipher.suites` and \
-             {keystore}"
+             certificate: look at `{}`, `{}` and {keystore}",
+            names.in_force("ssl.enabled.protocols"),
+            names.in_force("ssl.cipher.suites")
         ),
         other => format!("the node refuses the TLS connection: {other:?}"),
     }

@@ -6,6 +6,7 @@ use crate::common::end_point::{EndPoint, ListenerName};
 use crate::config::endpoint_identification::EndpointIdentification;
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::kernel_tls_mode::KernelTlsMode;
+use crate::config::listener_setting::ListenerSettingNames;
 use crate::config::password::Password;
 use crate::config::ssl_client_auth::SslClientAuth;
 
@@ -19,6 +20,8 @@ pub struct SslConfigs {
     pub endpoint_identification: EndpointIdentification,
     pub keystore: StoreConfigs,
     pub truststore: StoreConfigs,
+    /// By which names errors of connections to other nodes call them.
+    pub names: ListenerSettingNames,
     /// Whether the kernel may get the keys of connections.
     pub may_use_kernel: bool,
 }
@@ -64,12 +67,14 @@ impl SslConfigs {
 
     /// The settings of `config` as they hold for connections to the listener of this name at other nodes.
     pub fn of_client(config: &KafkaConfig, listener: &ListenerName) -> Self {
-        Self::of(config.of_listener(listener))
+        let names = config.names_of_listener(listener);
+        Self { names, ..Self::of(config.of_listener(listener)) }
     }
 
     fn of(own: KafkaConfig) -> Self {
         Self {
             client_auth: own.ssl_client_auth,
+            names: ListenerSettingNames::default(),
             endpoint_identification: own.ssl_endpoint_identification_algorithm,
             enabled_protocols: own.ssl_enabled_protocols,
             cipher_suites: own.ssl_cipher_suites,

@@ -171,7 +171,7 @@ fn at(end_point: &EndPoint, error: &SslError) -> SslError {
     SslError::new(format!("listener {end_point}: {error}"))
 }
 
-pub(super) fn exposed_key(configs: &SslConfigs) -> Option<String> {
+pub(crate) fn exposed_key(configs: &SslConfigs) -> Option<String> {
     let keystore = &configs.keystore;
     let has_password = keystore.password.is_some() || keystore.key_password.is_some();
     let location = keystore.location.as_ref().filter(|_| !has_password)?;

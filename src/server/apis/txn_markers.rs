@@ -47,7 +47,11 @@ impl TxnMarkerApis {
         request: WriteTxnMarkersRequest,
     ) {
         let (context, cluster) = (&reply.context, Resource::CLUSTER);
-        if !self.authorization.authorize(context, Operation::ClusterAction, cluster) {
+        // Admins have the first right, to end a transaction that hangs (KIP-664), and coordinators the second.
+        let authorization = &self.authorization;
+        let is_allowed = authorization.authorize_quietly(context, Operation::Alter, cluster)
+            || authorization.authorize(context, Operation::ClusterAction, cluster);
+        if !is_allowed {
             let response = request.error_response(Errors::ClusterAuthorizationFailed);
             reply.send_body(&ResponseBody::WriteTxnMarkers(response));
             return;

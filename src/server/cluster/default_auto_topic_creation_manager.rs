@@ -1,7 +1,7 @@
 //! Port of `org.apache.kafka.server.DefaultAutoTopicCreationManager`: topics that the cluster's controller creates
 //! because a client uses them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use log::{Level, debug, info, log};
@@ -113,6 +113,7 @@ impl DefaultAutoTopicCreationManager {
         let in_flight = Arc::clone(&self.in_flight);
         self.forwarding.forward_request(forwarded, move |response| {
             in_flight.end(&names);
+            let refused = &in_flight.refused;
             let response = response.map_err(|error| match error {
                 ForwardingError::UnsupportedVersion => {
                     "the controller cannot read it any more; the client asks again".to_string()
@@ -120,6 +121,7 @@ impl DefaultAutoTopicCreationManager {
                 ForwardingError::Failed(error) => error.to_string(),
             });
             log_created(
+                refused,
                 &names,
                 response.and_then(|bytes| {
                     read_client_response::<CreateTopicsRequest>(&bytes, version)
@@ -145,7 +147,8 @@ impl DefaultAutoTopicCreationManager {
         let in_flight = Arc::clone(&self.in_flight);
         let on_complete = move |response: Result<CreateTopicsResponse, ControllerError>| {
             in_flight.end(&names);
-            log_created(&names, response.map_err(|error| error.to_string()));
+            let response = response.map_err(|error| error.to_string());
+            log_created(&in_flight.refused, &names, response);
         };
         // Responses have their own errors from version 2 on, and nothing else is read.
         let versions = 2..=*ApiKeys::CreateTopics.versions().end();
@@ -207,6 +210,27 @@ impl AutoTopicCreationManager for DefaultAutoTopicCreationManager {
 #[derive(Default)]
 struct InFlightTopics {
     names: Mutex<HashSet<String>>,
+    refused: RefusedTopics,
+}
+
+/// The topics that the controller does not create, and the error of each: a client asks every second.
+#[derive(Default)]
+struct RefusedTopics(Mutex<HashMap<String, Errors>>);
+
+impl RefusedTopics {
+    /// Whether the topic was not refused for this last time, or so many have been since that it is forgotten.
+    fn is_news(&self, topic: &str, error: Errors) -> bool {
+        let mut refused = locked(&self.0);
+        if refused.len() >= IN_FLIGHT_MAX && !refused.contains_key(topic) {
+            refused.clear();
+        }
+        refused.insert(topic.to_string(), error) != Some(error)
+    }
+
+    /// The topic is there.
+    fn forget(&self, topic: &str) {
+        locked(&self.0).remove(topic);
+    }
 }
 
 impl InFlightTopics {
@@ -236,7 +260,11 @@ fn offsets_topic(config: &KafkaConfig) -> CreatableTopic {
 }
 
 /// Clients are told no more than that a topic is not there yet; what keeps it from coming stands here.
-fn log_created(names: &[String], response: Result<CreateTopicsResponse, String>) {
+fn log_created(
+    refused: &RefusedTopics,
+    names: &[String],
+    response: Result<CreateTopicsResponse, String>,
+) {
     let response = match response {
         Ok(response) => response,
         Err(why) => {
@@ -251,15 +279,49 @@ fn log_created(names: &[String], response: Result<CreateTopicsResponse, String>)
     };
     for topic in response.topics {
         let name = for_log(&topic.name);
-        match Errors::for_code(topic.error_code) {
+        let error = Errors::for_code(topic.error_code);
+        if matches!(error, Errors::None | Errors::TopicAlreadyExists) {
+            refused.forget(&topic.name);
+        }
+        match error {
             Errors::None => info!("the controller has created the topic {name}"),
             // Another broker was asked, too.
             Errors::TopicAlreadyExists => debug!("the topic {name} is there already"),
             error => {
                 let why = topic.error_message.unwrap_or_else(|| error.message().to_string());
-                let level = limited(LogKind::Failures, Level::Warn);
+                let level = match refused.is_news(&topic.name, error) {
+                    true => limited(LogKind::Failures, Level::Warn),
+                    false => Level::Debug,
+                };
                 log!(level, "the controller does not create the topic {name}: {}", for_log(&why));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_news_once_unless_its_reason_changes_or_the_topic_was_there() {
+        let refused = RefusedTopics::default();
+        assert!(refused.is_news("t", Errors::TopicAuthorizationFailed));
+        assert!(!refused.is_news("t", Errors::TopicAuthorizationFailed));
+        assert!(refused.is_news("t", Errors::InvalidReplicationFactor));
+        assert!(refused.is_news("another", Errors::InvalidReplicationFactor));
+        refused.forget("t");
+        assert!(refused.is_news("t", Errors::InvalidReplicationFactor));
+    }
+
+    #[test]
+    fn the_refusals_that_are_remembered_have_a_bound() {
+        let refused = RefusedTopics::default();
+        let count = 3 * IN_FLIGHT_MAX;
+        for number in 0..count {
+            assert!(refused.is_news(&number.to_string(), Errors::PolicyViolation));
+        }
+        assert!(locked(&refused.0).len() <= IN_FLIGHT_MAX);
+        assert!(!refused.is_news(&(count - 1).to_string(), Errors::PolicyViolation));
     }
 }

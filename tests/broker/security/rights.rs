@@ -89,6 +89,9 @@ const fn cluster(operation: Operation) -> (Errors, Right) {
     (NO_CLUSTER, (Cluster, CLUSTER_NAME, operation))
 }
 
+/// That of a follower to what it copies.
+const OF_BROKERS: (Errors, Right) = (NO_TOPIC, (Cluster, CLUSTER_NAME, Op::ClusterAction));
+
 /// All requests that need a right, of each API at least one. They name the topic and the group
 /// above, where nothing is destroyed by them before the last.
 pub(crate) fn cases(records: usize) -> Vec<Case> {
@@ -102,17 +105,12 @@ pub(crate) fn cases(records: usize) -> Vec<Case> {
     vec![
         case(produce, &[topic(Op::Write)]),
         case(RequestBody::Fetch(fetch_request(TOPIC, 0, 0)), &[topic(Op::Read)]),
-        case(
-            RequestBody::Fetch(follower),
-            &[(NO_TOPIC, (Cluster, CLUSTER_NAME, Op::ClusterAction))],
-        ),
+        case(RequestBody::Fetch(follower), &[OF_BROKERS]),
         case(RequestBody::ListOffsets(list_offsets()), &[topic(Op::Describe)]),
         case(RequestBody::OffsetForLeaderEpoch(epochs()), &[topic(Op::Describe)]),
-        case(
-            RequestBody::OffsetForLeaderEpoch(epochs()),
-            &[(NO_TOPIC, (Cluster, CLUSTER_NAME, Op::ClusterAction))],
-        ),
+        case(RequestBody::OffsetForLeaderEpoch(epochs()), &[OF_BROKERS]),
         case(RequestBody::WriteTxnMarkers(markers()), &[cluster(Op::ClusterAction)]),
+        case(RequestBody::WriteTxnMarkers(markers()), &[cluster(Op::Alter)]),
         case(RequestBody::Metadata(metadata()), &[topic(Op::Describe)]),
         case(new_id(), &[cluster(Op::IdempotentWrite)]),
         case(new_id(), &[(NO_CLUSTER, (Topic, "any", Op::Write))]),

@@ -2,9 +2,11 @@
 //! that break off, trickle and answer nonsense.
 
 use std::fs;
+use std::fs::Permissions;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::num::NonZeroU32;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -23,11 +25,13 @@ use transferto::clients::blocking_channel::BlockingChannel;
 use transferto::clients::client_channel_builder::ClientChannelBuilder;
 use transferto::clients::interrupter::Interrupter;
 use transferto::config::config_reader::read_settings;
+use transferto::config::kafka_config::KafkaConfig;
 use transferto::protocol::alter_user_scram_credentials::{
     AlterUserScramCredentialsRequest, ScramCredentialUpsertion,
 };
 use transferto::protocol::request::RequestBody;
 use transferto::protocol::wire::secret_bytes::SecretBytes;
+use transferto::security::channel_builders::check_listeners;
 use transferto::security::client_channel_builders::NodeChannelBuilders;
 use transferto::security::scram::scram_formatter::ScramFormatter;
 use transferto::security::scram::scram_mechanism::ScramMechanism;
@@ -127,6 +131,10 @@ fn login(mechanism: &str, module: &str, password: &str) -> Vec<(String, String)>
 
 /// What a broker with these settings reaches its controllers by.
 fn builder(protocol: &str, settings: &[Vec<(String, String)>]) -> Arc<dyn ClientChannelBuilder> {
+    NodeChannelBuilders::of(&settings_of(protocol, settings)).unwrap().to_controllers
+}
+
+fn settings_of(protocol: &str, settings: &[Vec<(String, String)>]) -> KafkaConfig {
     let map = format!("PLAINTEXT:PLAINTEXT,CONTROLLER:{protocol}");
     let mut all = vec![
         ("process.roles", "broker"),
@@ -136,8 +144,7 @@ fn builder(protocol: &str, settings: &[Vec<(String, String)>]) -> Arc<dyn Client
         ("listener.security.protocol.map", &map),
     ];
     all.extend(settings.iter().flatten().map(|(name, value)| (&**name, &**value)));
-    let config = read_settings(all).unwrap();
-    NodeChannelBuilders::of(&config).unwrap().to_controllers
+    read_settings(all).unwrap()
 }
 
 fn connect(
@@ -198,7 +205,7 @@ fn a_node_that_asks_for_a_certificate_gets_ours() {
     let port = scene.port("MUTUAL");
     ask(&builder("SSL", &[scene.trust(), own(&keystore)]), port).unwrap();
     let without = refusal(&builder("SSL", &[scene.trust()]), port);
-    assert!(without.contains("listener.name.controller.ssl.keystore.location"), "{without}");
+    assert!(without.contains("`ssl.keystore.location`"), "{without}");
 
     let stranger = scene.dir.path().join("stranger.pem");
     TestCa::new("another authority").client("node").write_keystore(&stranger);
@@ -210,16 +217,34 @@ fn a_node_that_asks_for_a_certificate_gets_ours() {
 }
 
 #[test]
+fn a_key_that_everybody_may_read_is_said_before_the_start() {
+    let dir = TempDir::new();
+    let tls = TlsFiles::in_dir(dir.path());
+    fs::set_permissions(&tls.keystore, Permissions::from_mode(0o644)).unwrap();
+    let location = tls.keystore.to_str().unwrap();
+    let key = of_controllers(&[("ssl.keystore.type", "PEM"), ("ssl.keystore.location", location)]);
+    let config = settings_of("SSL", &[trust_in(&tls.truststore), key]);
+    let mut warnings = Vec::new();
+    assert_eq!(check_listeners(&config, &mut warnings), Vec::<String>::new());
+    assert!(warnings.len() == 1 && warnings[0].contains("may read it"), "{warnings:?}");
+}
+
+#[test]
 fn a_certificate_that_is_not_right_is_refused_and_says_why() {
     let scene = Scene::new();
     let other = scene.dir.path().join("other.pem");
     fs::write(&other, TestCa::new("another authority").certificate_pem()).unwrap();
-    let error = refusal(&builder("SSL", &[trust_in(&other)]), scene.port("SSL"));
-    for part in [
-        "listener CONTROLLER (SSL): ",
-        "not signed by an authority of `listener.name.controller.ssl.truststore.location`",
+    let of_all = ["ssl.truststore.type", "ssl.truststore.location"].map(str::to_string);
+    let of_all = of_all.into_iter().zip(["PEM".to_string(), other.display().to_string()]).collect();
+    for (trust, named) in [
+        (trust_in(&other), "`listener.name.controller.ssl.truststore.location`"),
+        (of_all, "`ssl.truststore.location`"),
     ] {
-        assert!(error.contains(part), "{error}");
+        let error = refusal(&builder("SSL", &[trust]), scene.port("SSL"));
+        let why = format!("not signed by an authority of {named}");
+        for part in ["listener CONTROLLER (SSL): ", &why] {
+            assert!(error.contains(part), "{error}");
+        }
     }
 }
 
@@ -390,6 +415,24 @@ fn a_node_whose_certificate_has_expired_is_refused() {
     assert_eq!(error.kind(), ErrorKind::PermissionDenied);
     let why = "listener CONTROLLER (SSL): the certificate of the node has expired";
     assert!(error.to_string().contains(why), "{error}");
+    thread.join().unwrap();
+}
+
+/// A certificate may lie in the truststore for a client that shows it: with its key one makes no node.
+#[test]
+fn what_a_trusted_certificate_has_signed_that_may_not_sign_is_not_trusted() {
+    let dir = TempDir::new();
+    let file = dir.path().join("trusted.pem");
+    let alice = TestCa::that_may_not_sign("alice");
+    fs::write(&file, alice.certificate_pem()).unwrap();
+    let to = builder("SSL", &[trust_in(&file)]);
+    let (port, thread) = showing(&alice.itself());
+    connect(&to, "127.0.0.1", port).unwrap();
+    thread.join().unwrap();
+    let (port, thread) = showing(&alice.server());
+    let error = connect(&to, "127.0.0.1", port).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+    assert!(error.to_string().contains("is not signed by an authority"), "{error}");
     thread.join().unwrap();
 }
 

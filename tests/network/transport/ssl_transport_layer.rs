@@ -105,6 +105,29 @@ fn a_client_with_a_certificate_that_nobody_trusts_is_refused() {
     }
 }
 
+/// Java's rule, too. Otherwise one such client could be any other, as a super user.
+#[test]
+fn a_client_whose_own_certificate_is_trusted_vouches_for_nobody_else() {
+    let (dir, alice) = (TempDir::new(), TestCa::that_may_not_sign("alice"));
+    let truststore = dir.path().join("trusted.pem");
+    for (is_beside_an_authority, version) in [(true, &TLS12), (false, &TLS12), (false, &TLS13)] {
+        let authority = TestCa::new("the CA of others").certificate_pem();
+        let beside = if is_beside_an_authority { authority } else { String::new() };
+        std::fs::write(&truststore, alice.certificate_pem() + &beside).unwrap();
+        let settings = [
+            ("ssl.client.auth", "required"),
+            ("ssl.truststore.location", truststore.to_str().unwrap()),
+        ];
+        let start = || NioEchoServer::start(&settings);
+        let server = start();
+        works(&server, &server.client().showing(&alice.itself()).with_versions(&[version]));
+        assert_eq!(server.principals.lock().unwrap()[0], "User:CN=alice");
+        let server = start();
+        let forged = alice.client("admin");
+        refusal(&server, &server.client().showing(&forged).with_versions(&[version]));
+    }
+}
+
 /// Port of `SslTransportLayerTest.testClientAuthenticationRequiredNotProvided` and
 /// `SslTransportLayerTest.testPeerNotifiedOfHandshakeFailure`.
 #[test]
