@@ -387,7 +387,7 @@ impl LocalLogs {
             let nothing = replica.log.read_nothing(fetch.offset);
             return Ok(read(FetchDataInfo { fetch_offset_metadata, ..nothing }, None, log_config));
         }
-        if mode.refuses_transactions {
+        if mode.refuses_transactions && self.context.engine.copies_logs() {
             replica.log.check_no_transactions(fetch.offset, &fetched_data.message_set, patience)?;
         }
         fetched_data.message_set.check_resident(patience)?;

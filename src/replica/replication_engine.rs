@@ -33,6 +33,12 @@ pub trait ReplicationEngine: Send + Sync {
         false
     }
 
+    /// Whether logs may have been copied from a leader that takes in transactions. One that is the whole cluster
+    /// copies none.
+    fn copies_logs(&self) -> bool {
+        false
+    }
+
     /// Where a broker is reached by brokers; `None` while it is not registered, or fenced.
     fn end_point(&self, broker_id: i32) -> Option<BrokerEndPoint>;
 

@@ -272,21 +272,6 @@ fn what_an_interruption_leaves_is_completed_by_another_run() {
     assert!(!scene.node.join("topics").exists() && scene.node.join("topics.single-node").exists());
 }
 
-/// Else its broker would find that no topic is there any more.
-#[test]
-fn a_controller_that_was_formatted_again_after_the_move_is_not_taken_for_one_that_has_the_records()
-{
-    let scene = Scene::stopped();
-    scene.moved(&[]);
-    scene.format(100, CLUSTER_ID, &[("metadata.version", 21)]);
-    let said = scene.refused();
-    assert!(said.contains("formatted again since the move"), "{said}");
-    for name in REGISTRIES.into_iter().chain(["meta.properties"]) {
-        back(scene.node.path(), name);
-    }
-    assert!(scene.moved(&[]).contains("added 7 records in"));
-}
-
 #[test]
 fn the_way_back_is_to_give_the_files_their_names() {
     let scene = Scene::stopped();

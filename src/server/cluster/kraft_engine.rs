@@ -57,6 +57,10 @@ impl ReplicationEngine for KRaftEngine {
         })
     }
 
+    fn copies_logs(&self) -> bool {
+        true
+    }
+
     fn end_point(&self, broker_id: i32) -> Option<BrokerEndPoint> {
         let image = self.image.get();
         let broker = image.cluster.broker(broker_id).filter(|it| !it.fenced)?;

@@ -29,9 +29,9 @@ use crate::message::message_set::{
     Destination, LOG_OVERHEAD, MAGIC_OFFSET, MessageSet, OFFSET_OFFSET, SIZE_OFFSET,
 };
 use crate::message::record_batch::{
-    ATTRIBUTES_LENGTH, ATTRIBUTES_OFFSET, CONTROL_FLAG, LAST_OFFSET_DELTA_LENGTH,
-    LAST_OFFSET_DELTA_OFFSET, MAGIC_VALUE_V2, MAX_TIMESTAMP_LENGTH, MAX_TIMESTAMP_OFFSET,
-    PARTITION_LEADER_EPOCH_OFFSET, TRANSACTIONAL_FLAG,
+    ATTRIBUTES_OFFSET, CONTROL_FLAG, LAST_OFFSET_DELTA_LENGTH, LAST_OFFSET_DELTA_OFFSET,
+    MAGIC_VALUE_V2, MAX_TIMESTAMP_LENGTH, MAX_TIMESTAMP_OFFSET, PARTITION_LEADER_EPOCH_OFFSET,
+    TRANSACTIONAL_FLAG,
 };
 use crate::storage::files::file_io::{failed, failed_to_read, failed_to_sync, open_regular_file};
 use crate::storage::log::patience::Patience;
@@ -46,8 +46,6 @@ const ENTRY_SIZE_MIN: i32 = 14;
 /// batch.
 const LAST_OFFSET_PROBE_LENGTH: usize =
     LAST_OFFSET_DELTA_OFFSET + LAST_OFFSET_DELTA_LENGTH - MAGIC_OFFSET;
-/// From the magic to the end of the attributes, which an entry of any format is long enough for.
-const TRANSACTION_PROBE_LENGTH: usize = ATTRIBUTES_OFFSET + ATTRIBUTES_LENGTH - MAGIC_OFFSET;
 /// How much is copied at a time when the destination is no socket.
 const COPY_CHUNK_BYTES: usize = 64 * 1024;
 
@@ -261,27 +259,32 @@ impl FileMessageSet {
         Ok(entry.offset.saturating_add(i64::from(delta.max(0))))
     }
 
-    /// The offset of the first batch in the set that holds records of a transaction. The markers of their
-    /// ends do not count. Reads 19 bytes of each entry, and no record.
+    /// The offset of the first batch in the set that holds records of a transaction, as `Err`, or the end of what
+    /// was looked at from `from` on. The markers of their ends do not count. Reads 23 bytes of each entry, and no
+    /// record.
     ///
     /// # Errors
     /// As [`search_for`](Self::search_for).
     pub fn first_transactional(
         &self,
+        from: Offset,
         patience: Patience<'_>,
-    ) -> Result<Option<Offset>, KafkaError> {
-        let mut position = Position::START;
+    ) -> Result<Result<Offset, Offset>, KafkaError> {
+        let (mut position, mut end) = (Position::START, from);
         while let Some(entry) = self.entry_within(position, patience)? {
-            let mut probe = [0; TRANSACTION_PROBE_LENGTH];
+            let mut probe = [0; LAST_OFFSET_PROBE_LENGTH];
             self.read_header_at(&mut probe, entry.position + MAGIC_OFFSET as u64, patience)?;
             let attributes = BigEndian::read_i16(&probe[ATTRIBUTES_OFFSET - MAGIC_OFFSET..]);
             let is_transactional = attributes & (TRANSACTIONAL_FLAG | CONTROL_FLAG);
-            if probe[0] >= MAGIC_VALUE_V2 && is_transactional == TRANSACTIONAL_FLAG {
-                return Ok(Some(entry.offset));
+            let delta = BigEndian::read_i32(&probe[LAST_OFFSET_DELTA_OFFSET - MAGIC_OFFSET..]);
+            match probe[0] >= MAGIC_VALUE_V2 {
+                true if is_transactional == TRANSACTIONAL_FLAG => return Ok(Err(entry.offset)),
+                true => end = end.max(entry.offset.saturating_add(i64::from(delta.max(0))).next()),
+                false => end = end.max(entry.offset.next()),
             }
             position = entry.end();
         }
-        Ok(None)
+        Ok(Ok(end))
     }
 
     /// The leader epoch in the header of `entry`; `None` in magic 0 and 1.

@@ -40,6 +40,7 @@ use crate::storage::log::patience::Patience;
 use crate::storage::log::read_limit::ReadLimit;
 use crate::storage::log::truncation_keeper::TruncationKeeper;
 use crate::storage::producers::producer_state_entry::ProducerStateEntry;
+use crate::storage::producers::transaction_bounds::TransactionBounds;
 
 /// The log of a partition.
 ///
@@ -60,8 +61,7 @@ pub struct Log {
     /// `i64::MAX` until a replica keeps it.
     high_watermark: AtomicI64,
     last_flush_ms: AtomicI64,
-    /// No record of a transaction stands at this offset or above.
-    transactions_end: Arc<AtomicI64>,
+    transactions: Arc<TransactionBounds>,
     epochs: Arc<LeaderEpochFileCache>,
     state: Mutex<LogState>,
     flushes: Flushes,
@@ -121,8 +121,8 @@ impl Log {
             scheduler: Arc::clone(&scheduler),
         };
         // Not every batch was looked at.
-        let transactions_end = Arc::clone(producer_state.transactions_end());
-        transactions_end.fetch_max(readable.end().message_offset.0, Ordering::AcqRel);
+        let transactions = Arc::clone(producer_state.transactions());
+        transactions.suspect_below(readable.end().message_offset);
         let epochs = Arc::clone(&log_epochs.cache);
         if epochs.is_stale() {
             log_epochs.flush_later();
@@ -139,7 +139,7 @@ impl Log {
             config: RwLock::new(Arc::new(config)),
             segments: readable,
             high_watermark: AtomicI64::new(Offset::MAX.0),
-            transactions_end,
+            transactions,
             epochs,
             state: Mutex::new(LogState::new(segments, producer_state, log_epochs)),
             flushes: Flushes::default(),
@@ -233,7 +233,8 @@ impl Log {
     }
 
     /// Whether nothing in `set`, which was read from `offset` on, belongs to a transaction. Reads no header if no
-    /// record of one was appended at `offset` or above since the log was opened.
+    /// record of one was appended at `offset` or above since the log was opened, and readers have looked at what was
+    /// there before.
     ///
     /// # Errors
     /// `UNSUPPORTED_FOR_MESSAGE_FORMAT` if there is a record of one: no index here says whether it was aborted.
@@ -244,10 +245,17 @@ impl Log {
         set: &FileMessageSet,
         patience: Patience<'_>,
     ) -> Result<(), KafkaError> {
-        if offset.0 >= self.transactions_end.load(Ordering::Acquire) {
+        if !self.transactions.may_be_from(offset) {
             return Ok(());
         }
-        let Some(first) = set.first_transactional(patience)? else { return Ok(()) };
+        let generation = self.transactions.generation();
+        let first = match set.first_transactional(offset, patience)? {
+            Ok(end) => {
+                self.transactions.found_none(offset..end, generation);
+                return Ok(());
+            }
+            Err(first) => first,
+        };
         let log = self.topic_and_partition();
         let why = format!(
             "offset {first} of {log} belongs to a transaction, and this broker does not know of transactions which \

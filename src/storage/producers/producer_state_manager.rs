@@ -9,7 +9,6 @@ use std::collections::hash_map::Entry;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use log::{debug, warn};
 
@@ -22,6 +21,7 @@ use crate::storage::producers::producer_snapshot::{Producers, read_snapshot, wri
 use crate::storage::producers::producer_state_entry::{
     BatchMetadata, ProducerBatch, ProducerStateEntry,
 };
+use crate::storage::producers::transaction_bounds::TransactionBounds;
 
 /// How many snapshots are kept: should a crash have torn the newest, there is the one before.
 const SNAPSHOTS_TO_RETAIN: usize = 2;
@@ -36,8 +36,7 @@ pub struct ProducerStateManager {
     end_offset: Offset,
     /// The offsets of the snapshots in the directory: the state below each.
     snapshots: BTreeSet<Offset>,
-    /// No record of a transaction stands at this offset or above. Readers look at it without the log's lock.
-    transactions_end: Arc<AtomicI64>,
+    transactions: Arc<TransactionBounds>,
 }
 
 impl ProducerStateManager {
@@ -49,13 +48,13 @@ impl ProducerStateManager {
             producers: Producers::new(),
             end_offset: Offset::FIRST,
             snapshots,
-            transactions_end: Arc::default(),
+            transactions: Arc::default(),
         }
     }
 
-    /// No record of a transaction stands at this offset or above. Says nothing of what a snapshot stands for.
-    pub fn transactions_end(&self) -> &Arc<AtomicI64> {
-        &self.transactions_end
+    /// Where the transactions stand that were appended. Says nothing of what a snapshot stands for.
+    pub fn transactions(&self) -> &Arc<TransactionBounds> {
+        &self.transactions
     }
 
     /// Whether a producer may append `batch` now. Costs the same however much was appended before.
@@ -114,7 +113,7 @@ impl ProducerStateManager {
             (true, true) => entry.end_transaction(),
             (true, false) => {
                 entry.note_transaction(batch.first_offset);
-                self.transactions_end.fetch_max(batch.last_offset().next().0, Ordering::AcqRel);
+                self.transactions.note(batch.last_offset().next());
             }
             (false, _) => (),
         }

@@ -11,7 +11,7 @@ use transferto::message::record_batch::TRANSACTIONAL_FLAG;
 use transferto::message::record_batch_builder::RecordBatchBuilder;
 use transferto::replica::partition::LEADER_EPOCH;
 use transferto::storage::log::log::Log;
-use transferto::storage::log::patience::Patience;
+use transferto::storage::log::patience::{Patience, Steps};
 use transferto::storage::log::read_limit::ReadLimit;
 
 use crate::fixture::{ANY_EPOCH, TestLog};
@@ -137,4 +137,26 @@ fn a_truncation_opens_the_transaction_again_whose_end_it_cuts_off() {
     let log = with_a_transaction(&test);
     log.truncate_to(Offset(2)).unwrap();
     assert!(log.append_marker(&marker(EPOCH), LEADER_EPOCH).is_ok());
+}
+
+/// Nobody knows what a log holds that was opened again. A reader looks, and where it has looked to the end, no header
+/// is read any more: `Patience::ForNothing` with no step left refuses every read of one.
+#[test]
+fn a_log_that_was_opened_again_is_looked_through_once_by_whoever_reads_it() {
+    let test = TestLog::new(LogConfig::default());
+    let log = test.log();
+    (0..3).for_each(|_| append(&log));
+    drop(log);
+    let log = test.log();
+    let steps = Steps::new(0);
+    let without_a_look = |offset: i64| {
+        let limit = ReadLimit::min_one_message(1 << 20);
+        let found = log.read(Offset(offset), None, limit).unwrap();
+        let patience = Patience::ForNothing(&steps);
+        log.check_no_transactions(Offset(offset), &found.message_set, patience).is_ok()
+    };
+    assert!(!without_a_look(1));
+    assert_eq!(read_committed(&log, 1), Ok(()));
+    assert!(without_a_look(1) && without_a_look(2));
+    assert!(!without_a_look(0), "the first record was not looked at");
 }
