@@ -87,6 +87,14 @@ impl IsrState {
         Self::committed_as(Arc::clone(self.committed()))
     }
 
+    /// Whether a change is under way of which the controller says `committed`, in whatever order.
+    pub fn is_made_by(&self, committed: &Self) -> bool {
+        let said = committed.committed();
+        self.is_in_flight()
+            && self.proposed().count() == said.len()
+            && self.proposed().all(|id| said.contains(&id))
+    }
+
     /// The replicas that are in sync if the change is made.
     pub fn proposed(&self) -> impl Iterator<Item = i32> + '_ {
         let stays = |id: &i32| !matches!(self, Self::PendingShrink { out_of_sync, .. } if out_of_sync.contains(id));

@@ -111,6 +111,9 @@ impl Partition {
         if state.partition_epoch < leadership.state.partition_epoch {
             return Ok(false); // The controller's answer to a change of the ISR was quicker.
         }
+        if leadership.state.isr.is_made_by(&state.isr) {
+            self.count_change(&leadership.state.isr);
+        }
         let start = self.leader_start(epoch_start_offset);
         leadership.lead(PartitionState { epoch_start_offset, ..state }, start);
         self.maybe_increment_leader_high_watermark(&leadership, start.now_ms);
@@ -651,10 +654,7 @@ impl Partition {
             self.context.metrics.failed_isr_updates.increment();
             return false;
         }
-        match state.isr {
-            IsrState::PendingShrink { .. } => self.context.metrics.isr_shrinks.increment(),
-            _ => self.context.metrics.isr_expands.increment(),
-        }
+        self.count_change(&state.isr);
         state.isr = IsrState::committed_as(altered.isr.as_slice().into());
         state.partition_epoch = altered.partition_epoch;
         log!(
@@ -664,6 +664,15 @@ impl Partition {
             altered.isr
         );
         self.maybe_increment_leader_high_watermark(leadership, self.context.time.hi_res_clock_ms())
+    }
+
+    /// A change of the ISR that was made, be it said by the controller's answer or by the metadata log, which may be
+    /// quicker. Kafka counts none of the latter.
+    fn count_change(&self, made: &IsrState) {
+        match made {
+            IsrState::PendingShrink { .. } => self.context.metrics.isr_shrinks.increment(),
+            _ => self.context.metrics.isr_expands.increment(),
+        }
     }
 
     /// Port of `maybeIncrementLeaderHW`: the watermark follows what all replicas have that are in sync, or may be,

@@ -277,6 +277,21 @@ fn a_replica_that_stays_behind_is_taken_out() {
     assert_eq!((scene.metrics.isr_shrinks.value(), scene.metrics.isr_expands.value()), (1, 0));
 }
 
+#[test]
+fn a_change_is_counted_once_be_it_the_metadata_log_that_says_it_first() {
+    let scene = Scene::new();
+    scene.make_leader(5, &[LOCAL, REMOTE]);
+    scene.append(10);
+    scene.mocks.sleep(LAG_TIME_MAX_MS + 1);
+    scene.manager.maybe_shrink_isr();
+    let change = scene.take_change();
+    let next = change.granted().partition_epoch;
+    scene.partition().make_leader(state(LOCAL, 5, next, &[LOCAL])).unwrap();
+    change.grant();
+    assert_eq!((scene.isr(), scene.high_watermark()), (committed(&[LOCAL]), 10));
+    assert_eq!((scene.metrics.isr_shrinks.value(), scene.metrics.isr_expands.value()), (1, 0));
+}
+
 /// Port of `PartitionTest.testIsrNotShrunkIfUpdateFails` and `PartitionTest.testRetryShrinkIsr`.
 #[test]
 fn a_replica_is_in_sync_until_the_controller_says_otherwise() {
