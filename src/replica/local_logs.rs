@@ -4,7 +4,7 @@
 //! It stands in a file of its own because `DelayedFetch` reads the logs again when its wait is
 //! over: in Kafka it calls back into the manager that made it, here both stand on this.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -164,8 +164,8 @@ pub type LogAppendResult = Result<LogAppendInfo, KafkaError>;
 /// All partitions of this broker.
 pub struct LocalLogs {
     partitions: RwLock<HashMap<TopicAndPartition, Arc<Partition>>>,
-    /// Kafka's `HostedPartition.Offline`: partitions of this broker whose logs could not be made.
-    offline: RwLock<HashSet<TopicAndPartition>>,
+    /// Kafka's `HostedPartition.Offline`: partitions of this broker whose logs cannot be used, and why.
+    offline: RwLock<HashMap<TopicAndPartition, String>>,
     /// Its engine knows the partitions of other brokers, too.
     context: Arc<PartitionContext>,
     /// Whether there has ever been a partition.
@@ -210,12 +210,11 @@ impl LocalLogs {
     }
 
     fn not_hosted(&self, key: &TopicAndPartition) -> KafkaError {
-        let (error, why) = if read_locked(&self.offline).contains(key) {
-            (
-                Errors::KafkaStorageError,
-                "its log could not be opened; the log of the broker says why",
-            )
-        } else if self.context.engine.partition(key).is_some() {
+        if let Some(why) = read_locked(&self.offline).get(key) {
+            let why = format!("its log cannot be used: {why}");
+            return KafkaError::api(Errors::KafkaStorageError, why);
+        }
+        let (error, why) = if self.context.engine.partition(key).is_some() {
             (Errors::NotLeaderForPartition, "other brokers have its replicas")
         } else {
             (Errors::UnknownTopicOrPartition, "it is not hosted by this broker")
@@ -223,14 +222,14 @@ impl LocalLogs {
         KafkaError::api(error, why)
     }
 
-    /// Port of `markPartitionOffline`: a partition of this broker that has no log. It is not hosted from
-    /// now on.
-    pub fn mark_offline(&self, key: &TopicAndPartition) {
+    /// Port of `markPartitionOffline`: a partition of this broker whose log cannot be used, and `why`, which clients
+    /// are answered. It is not hosted from now on.
+    pub fn mark_offline(&self, key: &TopicAndPartition, why: String) {
         self.remove_partition(key);
-        write_locked(&self.offline).insert(key.clone());
+        write_locked(&self.offline).insert(key.clone(), why);
     }
 
-    /// How many partitions have no log.
+    /// How many partitions have a log that cannot be used.
     pub fn offline_count(&self) -> usize {
         read_locked(&self.offline).len()
     }

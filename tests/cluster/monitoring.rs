@@ -1,6 +1,7 @@
 //! What a broker of a cluster shows by HTTP of its cluster, its replicas and their followers.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use support::json::Json;
 use support::records::batch;
 use support::temp::TempDir;
 use support::wait::{wait_for, wait_until};
-use transferto::image::records::metadata_record::MetadataRecord;
+use transferto::image::records::metadata_record::{MetadataRecord, RecordAndVersion};
 use transferto::image::records::topic_records::{PartitionRecord, TopicRecord};
 use transferto::protocol::wire::uuid::Uuid;
 
@@ -25,13 +26,22 @@ const TOPIC_ID: Uuid = Uuid([7; 16]);
 const MANY: i32 = 150;
 
 fn start(controller: &ScriptedController, broker_id: i32, others: &[(&str, &str)]) -> Broker {
+    start_in(Arc::new(TempDir::new()), controller, broker_id, others)
+}
+
+fn start_in(
+    dir: Arc<TempDir>,
+    controller: &ScriptedController,
+    broker_id: i32,
+    others: &[(&str, &str)],
+) -> Broker {
     let mut settings = settings(controller);
     let id = broker_id.to_string();
     for (name, value) in [HTTP_LISTENER, ("node.id", &id)].iter().chain(others) {
         settings.retain(|(it, _)| it != name);
         settings.push((name.to_string(), value.to_string()));
     }
-    Broker::start_in(Arc::new(TempDir::new()), &borrowed(&settings))
+    Broker::start_in(dir, &borrowed(&settings))
 }
 
 fn http_addr(broker: &Broker) -> SocketAddr {
@@ -234,6 +244,47 @@ fn of_many_replicas_those_are_listed_that_somebody_should_look_at() {
     assert_eq!(names, ["many-141", "many-140", "many-0", "many-1"]);
     assert_eq!(number(&first[0], &["leader"]), None);
     wait_for_metrics(&broker, &[("kafka_controller_kafkacontroller_offlinepartitionscount", 1.0)]);
+    broker.shutdown().unwrap();
+}
+
+/// As Kafka's controller counts them: what is lost here only has a metric of its own.
+#[test]
+fn a_partition_is_offline_if_nobody_leads_it_wherever_its_replicas_are() {
+    let topic = TopicRecord { name: "post".to_string(), topic_id: TOPIC_ID };
+    let (lost_here, led_by_nobody) = (0, 1);
+    let partition = |partition_id, replicas: &[i32], leader| {
+        MetadataRecord::Partition(PartitionRecord {
+            partition_id,
+            topic_id: TOPIC_ID,
+            replicas: replicas.to_vec(),
+            isr: vec![*replicas.last().unwrap()],
+            leader,
+            leader_epoch: 0,
+            partition_epoch: 0,
+            ..PartitionRecord::default()
+        })
+    };
+    let scene = [
+        MetadataRecord::Topic(topic),
+        partition(lost_here, &[BROKER_ID, FOLLOWER_ID], FOLLOWER_ID),
+        partition(led_by_nobody, &[FOLLOWER_ID], -1),
+        partition(2, &[BROKER_ID], BROKER_ID),
+    ];
+    let controller = controller_with(&scene);
+    let dir = Arc::new(TempDir::new());
+    fs::write(dir.join(&format!("post-{lost_here}")), "in the way").unwrap();
+    let broker = start_in(dir, &controller, BROKER_ID, &[]);
+    wait_for_metrics(
+        &broker,
+        &[
+            ("kafka_controller_kafkacontroller_offlinepartitionscount", 1.0),
+            ("kafka_server_replicamanager_offlinereplicacount", 1.0),
+            ("kafka_server_replicamanager_partitioncount", 1.0),
+        ],
+    );
+    let at_follower = partition(led_by_nobody, &[FOLLOWER_ID], FOLLOWER_ID);
+    controller.append(&[RecordAndVersion::from(at_follower).to_bytes()]);
+    wait_for_metrics(&broker, &[("kafka_controller_kafkacontroller_offlinepartitionscount", 0.0)]);
     broker.shutdown().unwrap();
 }
 

@@ -50,7 +50,7 @@ pub(crate) struct Broker {
     pub(crate) cluster: Cluster,
     image: Arc<CurrentImage>,
     pub(crate) log_manager: Arc<LogManager>,
-    replica_manager: Arc<ReplicaManager>,
+    pub(crate) replica_manager: Arc<ReplicaManager>,
     pub(crate) fetchers: Arc<RecordingFetchers>,
     pub(crate) changes: ReplicaChanges,
     pub(crate) dir: TempDir,

@@ -69,6 +69,12 @@ impl Broker {
     fn error(&self, topic: &str) -> Option<Errors> {
         self.hosted(&TopicAndPartition::new(topic, 0)).err()
     }
+
+    /// What a client is answered beside that error.
+    fn why(&self, topic: &str) -> String {
+        let key = TopicAndPartition::new(topic, 0);
+        self.replica_manager.local_logs().get_partition_or_error(&key).err().unwrap().why()
+    }
 }
 
 #[test]
@@ -96,6 +102,8 @@ fn a_log_that_may_lie_in_an_offline_directory_is_not_begun_anew_in_another() {
             broker.topic_in(&name, number * 2 + u8::from(leader == LOCAL), leader, directory);
             assert_eq!(broker.place(&name), None, "{directory:?}");
             assert_eq!(broker.error(&name), Some(Errors::KafkaStorageError));
+            let why = broker.why(&name);
+            assert!(why.contains("the controller has its log in"), "{why}");
         }
     }
     broker.topic_in("new", 90, LOCAL, UNASSIGNED);
@@ -119,6 +127,8 @@ fn what_lies_in_a_directory_that_has_failed_is_neither_led_nor_copied_any_more()
     let copied = |name| broker.fetchers.of(&TopicAndPartition::new(name, 0)).is_some();
     assert_eq!((copied("lost"), copied("kept")), (false, true));
     assert_eq!(broker.error("lost"), Some(Errors::KafkaStorageError));
+    let why = broker.why("lost");
+    assert!(why.ends_with("/a is offline: a test says so"), "{why}");
 
     for number in [1, 2] {
         broker.cluster.lead(topic_id(number), 0, LOCAL, &[LOCAL]);

@@ -273,7 +273,7 @@ impl ReplicaChanges {
     fn mark_offline(&self, key: &TopicAndPartition, error: &KafkaError) {
         let level = limited(LogKind::Failures, Level::Error);
         log!(level, "the partition {key} is offline on this broker: {error}");
-        self.parts.replica_manager.local_logs().mark_offline(key);
+        self.parts.replica_manager.local_logs().mark_offline(key, error.why());
     }
 
     fn create_log(

@@ -77,7 +77,7 @@ pub struct Observed<'a> {
     pub topics: Vec<ObservedTopic>,
     /// Topics that clients can see, wherever they are.
     pub topic_count: usize,
-    /// Partitions of this broker that nobody leads.
+    /// Partitions that nobody leads.
     pub offline_partitions: usize,
     /// Those of this broker on a disk that has failed.
     pub offline_replicas: usize,
@@ -209,10 +209,18 @@ impl Observer {
         }
     }
 
-    /// How many of this broker's partitions of a topic that clients can see have no leader, are not hosted,
-    /// or are on a disk that has failed. One that was deleted since is none: it had left the cache before it was hosted no
-    /// longer.
+    /// How many partitions of a topic that clients can see nobody leads. In a cluster the controllers say so, as they
+    /// count them in Kafka.
     fn offline_of(&self, name: &str, topic: &TopicImage) -> usize {
+        match self.parts.cluster {
+            Some(_) => topic.partitions.iter().filter(|it| !it.has_leader()).count(),
+            None => self.offline_alone(name, topic),
+        }
+    }
+
+    /// How many have no leader, are not hosted, or are on a disk that has failed. One that was deleted since is none:
+    /// it had left the cache before it was hosted no longer.
+    fn offline_alone(&self, name: &str, topic: &TopicImage) -> usize {
         let hosted = self.parts.replica_manager.local_logs();
         let topic_name: Arc<str> = Arc::from(name);
         let broker_id = self.parts.metadata_cache.broker_id();

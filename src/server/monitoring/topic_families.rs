@@ -50,11 +50,12 @@ families! {
     Gauge "kafka_server_replicamanager_produceridcount" [] in "producers",
         "kafka.server:type=ReplicaManager,name=ProducerIdCount",
         |it, out| out.put(&[], it.partitions.iter().map(|it| it.producer_ids).sum::<usize>());
-    /// Partitions of this broker that clients know of and nobody leads: that of a disk that has failed, say.
+    /// Partitions that clients know of and nobody leads: of a cluster all of them,
+    /// wherever their replicas are; of a broker that is alone those on a disk that has failed, too.
     Gauge "kafka_controller_kafkacontroller_offlinepartitionscount" [] in "partitions",
         "kafka.controller:type=KafkaController,name=OfflinePartitionsCount",
         |it, out| out.put(&[], it.offline_partitions);
-    /// Partitions that this broker hosts on a disk that has failed.
+    /// Partitions of this broker whose log cannot be used: that is on a disk that has failed, as a rule.
     Gauge "kafka_server_replicamanager_offlinereplicacount" [] in "partitions",
         "kafka.server:type=ReplicaManager,name=OfflineReplicaCount",
         |it, out| out.put(&[], it.offline_replicas);

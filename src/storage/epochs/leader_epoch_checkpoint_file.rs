@@ -36,12 +36,21 @@ impl LeaderEpochCheckpointFile {
         Self { path, writer }
     }
 
-    /// The epochs in the file; `None` if it is missing.
+    /// The epochs in the file, none if it is [blank](Self::is_blank); `None` if it is missing.
     ///
     /// # Errors
     /// `Corrupt` if it is not a checkpoint; whatever the operating system reports, with the path.
     pub fn read(&self) -> Result<Option<EpochEntries>, KafkaError> {
         read_text(&self.path)?.map(|text| parse(&text, &self.path)).transpose()
+    }
+
+    /// Whether the file is there and has no byte. Kafka makes it so, and writes the first epoch into it; a power loss can
+    /// leave it so as well.
+    ///
+    /// # Errors
+    /// Whatever the operating system reports, with the path.
+    pub fn is_blank(&self) -> Result<bool, KafkaError> {
+        Ok(read_text(&self.path)?.is_some_and(|text| text.is_empty()))
     }
 
     /// Replaces the content of the file, and waits until that is on disk.
@@ -59,6 +68,9 @@ impl LeaderEpochCheckpointFile {
 }
 
 fn parse(text: &str, path: &Path) -> Result<EpochEntries, KafkaError> {
+    if text.is_empty() {
+        return Ok(EpochEntries::default());
+    }
     let file = CheckpointFile::read(text, path, "leader epochs")?;
     let by_epoch = file.entries("epochs", |line| {
         parse_entry(line).ok_or_else(|| format!("{line:?} is not an epoch and an offset"))
@@ -84,7 +96,7 @@ mod tests {
     #[test]
     fn a_file_that_holds_no_epochs_is_recognized() {
         for (text, why) in [
-            ("", "unknown version"),
+            ("\0\0\0\0", "unknown version"),
             ("1\n0\n", "unknown version"),
             ("0\n", "number of epochs"),
             ("0\n1\n0\n", "not an epoch and an offset"),
@@ -109,5 +121,11 @@ mod tests {
         });
         assert_eq!(epochs.as_slice(), entries);
         assert!(parse("0\n0\n", path).unwrap().as_slice().is_empty());
+    }
+
+    #[test]
+    fn an_empty_file_holds_no_epochs() {
+        let path = Path::new("leader-epoch-checkpoint");
+        assert_eq!(parse("", path).unwrap(), EpochEntries::default());
     }
 }

@@ -48,7 +48,8 @@ impl EpochsRead {
 /// its file, those that were `read` in segments that had to be recovered, and none that lies outside of
 /// the log.
 ///
-/// A file that is torn is made anew, for which the headers of batches are read.
+/// A file that is torn is made anew, for which the headers of batches are read; so is one without a byte, unless the
+/// log is empty as well. Kafka takes the latter for that of a log without epochs.
 ///
 /// # Errors
 /// `Io`, with the path.
@@ -61,16 +62,23 @@ pub fn load_epochs(
 ) -> Result<LeaderEpochFileCache, KafkaError> {
     let checkpoint = LeaderEpochCheckpointFile::new(dir);
     let (start_offset, end_offset) = (segments.start_offset(), segments.end().message_offset);
-    let (mut entries, on_disk) = match checkpoint.read() {
-        Ok(Some(entries)) => (entries.clone(), Some(entries)),
-        Ok(None) if start_offset < end_offset && magic >= MAGIC_VALUE_V2 => {
-            (first_epoch_from(start_offset), None)
+    let is_log_empty = start_offset >= end_offset;
+    let (mut entries, in_file) = match checkpoint.read() {
+        Ok(Some(entries)) if entries.as_slice().is_empty() && !is_log_empty => {
+            match checkpoint.is_blank()? {
+                true => (read_before(segments, end_offset, None)?, InFile::Nothing),
+                false => (entries.clone(), InFile::Entries(entries)),
+            }
         }
-        Ok(None) => (EpochEntries::default(), None),
+        Ok(Some(entries)) => (entries.clone(), InFile::Entries(entries)),
+        Ok(None) if !is_log_empty && magic >= MAGIC_VALUE_V2 => {
+            (first_epoch_from(start_offset), InFile::Missing)
+        }
+        Ok(None) => (EpochEntries::default(), InFile::Missing),
         Err(KafkaError::Io(error)) => return Err(error.into()),
         Err(torn) => {
             warn!("reading the leader epochs of {topic_and_partition} from its batches: {torn}");
-            (read_before(segments, end_offset, None)?, Some(EpochEntries::default()))
+            (read_before(segments, end_offset, None)?, InFile::Nothing)
         }
     };
     read.add_to(&mut entries);
@@ -79,9 +87,21 @@ pub fn load_epochs(
     }
     entries.truncate_from_end(end_offset);
     entries.truncate_from_start(start_offset);
-    let is_stale = on_disk.as_ref().is_some_and(|on_disk| *on_disk != entries);
+    let (exists, is_stale) = match in_file {
+        InFile::Missing => (false, false),
+        InFile::Nothing => (true, true),
+        InFile::Entries(on_disk) => (true, on_disk != entries),
+    };
     let log = topic_and_partition.clone();
-    Ok(LeaderEpochFileCache::new(log, checkpoint, entries, on_disk.is_some(), is_stale))
+    Ok(LeaderEpochFileCache::new(log, checkpoint, entries, exists, is_stale))
+}
+
+/// What was found of a log's file of epochs.
+enum InFile {
+    Missing,
+    /// It says nothing that can be used.
+    Nothing,
+    Entries(EpochEntries),
 }
 
 fn first_epoch_from(start_offset: Offset) -> EpochEntries {

@@ -23,10 +23,11 @@ const RATE_INTERVAL: &str = "10s";
 const RULES: &str = "docs/deploy/prometheus-rules.yml";
 
 /// Each alert, a metric that brings it, the value that is too much, and for how many minutes it has to be.
-const ALERTS: [(&str, &str, u32, u32); 9] = [
+const ALERTS: [(&str, &str, u32, u32); 10] = [
     ("PartitionsOffline", "kafka_controller_kafkacontroller_offlinepartitionscount", 1, 0),
     ("PartitionsUnderMinIsr", "kafka_server_replicamanager_underminisrpartitioncount", 1, 0),
     ("LogDirectoryOffline", "kafka_log_logmanager_offlinelogdirectorycount", 1, 0),
+    ("ReplicasOffline", "kafka_server_replicamanager_offlinereplicacount", 1, 0),
     ("PartitionsUnderReplicated", "kafka_server_replicamanager_underreplicatedpartitions", 1, 5),
     ("ReplicationGivenUp", "kafka_server_replicafetchermanager_failedpartitionscount", 1, 0),
     ("ReplicationGivenUp", "kafka_server_replicafetchermanager_deadthreadcount", 1, 0),

@@ -264,6 +264,30 @@ fn a_torn_file_is_made_anew_from_the_batches() {
     }
 }
 
+/// Kafka makes the file with the log and writes the first epoch into it, so it is empty until then. A power loss may
+/// leave one empty, too, whose log has epochs.
+#[test]
+fn an_empty_file_is_of_a_log_without_epochs_if_its_batches_have_none() {
+    let old = [(0, "old"), (1, "old"), (2, "old")];
+    for records in [&[][..], &old[..]] {
+        let test = TestLog::new(LogConfig::default());
+        let log = test.log();
+        if !records.is_empty() {
+            log.append_as_follower(&messages(records), ANY_EPOCH).unwrap();
+        }
+        log.flush().unwrap();
+        drop(log);
+        fs::write(test.path().join(LEADER_EPOCH_CHECKPOINT_FILE), "").unwrap();
+        let log = test.log_after_clean_shutdown();
+        assert_eq!(epochs(&log), [], "{records:?}");
+        test.mocks.scheduler.tick();
+        let left = if records.is_empty() { "" } else { "0\n0\n" };
+        assert_eq!(file_of(&test).unwrap(), left, "its batches are read once");
+        append_given(&log, 4, log.log_end_offset().0, 1);
+        assert_eq!(epochs(&log), [(4, records.len() as i64)]);
+    }
+}
+
 #[test]
 fn a_directory_of_kafka_opens_in_the_epochs_of_its_file() {
     let test = TestLog::new(LogConfig::default());
