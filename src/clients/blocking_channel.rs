@@ -231,15 +231,13 @@ fn of_first_answer(error: io::Error) -> io::Error {
 fn impossible(size: [u8; 4], bytes_max: usize) -> String {
     /// An alert or a handshake message of TLS, in a version that there is.
     const TLS_RECORDS: [[u8; 2]; 2] = [[0x15, 3], [0x16, 3]];
+    if TLS_RECORDS.iter().any(|it| size.starts_with(it)) {
+        return "the node answers by TLS: `listener.security.protocol.map` must have SSL or SASL_SSL for its \
+                listener"
+            .to_string();
+    }
     let number = i32::from_be_bytes(size);
-    let hint = match TLS_RECORDS.iter().any(|it| size.starts_with(it)) {
-        true => {
-            "; the node answers by TLS: `listener.security.protocol.map` must have SSL or SASL_SSL for \
-             its listener"
-        }
-        false => "",
-    };
-    format!("a response of {number} bytes, where 0 to {bytes_max} are possible{hint}")
+    format!("a response of {number} bytes, where 0 to {bytes_max} are possible")
 }
 
 fn invalid(why: String) -> io::Error {

@@ -26,7 +26,7 @@ impl WatchedSocket {
     /// Connects to the first address of `host` that takes the connection.
     ///
     /// # Errors
-    /// If the name has no address; what the last address fails with, `TimedOut` at the deadline;
+    /// `NotFound` if the name has no address; what the last address fails with, `TimedOut` at the deadline;
     /// `ConnectionAborted` if it is interrupted.
     pub(super) fn connect(
         (host, port): (&str, u16),
@@ -34,7 +34,8 @@ impl WatchedSocket {
         interrupter: &Arc<Interrupter>,
     ) -> io::Result<Self> {
         let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for address in (host, port).to_socket_addrs()? {
+        let unknown = |error| io::Error::new(io::ErrorKind::NotFound, error);
+        for address in (host, port).to_socket_addrs().map_err(unknown)? {
             match Self::connect_to(address, deadline, interrupter) {
                 Ok(socket) => return Ok(socket),
                 Err(error) => failure = interrupter.reason(error),

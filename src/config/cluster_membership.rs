@@ -1,10 +1,14 @@
 //! Port of `KafkaConfig.validateValues` for the role of a broker: what a process needs to join the
 //! cluster of controllers elsewhere, and what it cannot do there yet.
 
+use crate::common::end_point::EndPoint;
+use crate::config::config_type::Kind;
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::listeners::Contradiction;
 use crate::config::node_security;
+use crate::config::process_roles::ProcessRoles;
 use crate::config::properties::Property;
+use crate::config::quorum_config::BootstrapServer;
 
 /// What holds only for a broker with controllers elsewhere.
 const ONLY_IN_A_CLUSTER: [&str; 27] = [
@@ -56,7 +60,8 @@ pub(super) fn without_effect<'a>(
 /// alone, what it would need others for.
 pub(super) fn contradictions(config: &KafkaConfig, given: &[Property]) -> Vec<Contradiction> {
     if !config.joins_a_cluster() {
-        return too_many_replicas(config).into_iter().collect();
+        let found = [too_many_replicas(config), named_others(config)];
+        return found.into_iter().flatten().collect();
     }
     let found = [
         without_id(config, given),
@@ -75,6 +80,45 @@ fn too_many_replicas(config: &KafkaConfig) -> Option<Contradiction> {
     let factor = config.default_replication_factor;
     let why = "must be 1, because this broker is alone";
     (factor > 1).then(|| wrong("default.replication.factor", factor, why))
+}
+
+/// A user of Kafka expects such a process to join them. Alone it would take what clients write to the cluster.
+fn named_others(config: &KafkaConfig) -> Option<Contradiction> {
+    if config.process_roles != ProcessRoles::BrokerAndController {
+        return None;
+    }
+    let voters = &config.controller_quorum_voters;
+    let servers = &config.controller_quorum_bootstrap_servers;
+    let of_voters = voters.iter().map(|it| (it.id == config.broker_id, &it.address));
+    let of_servers = servers.iter().map(|it| (true, it));
+    let named = [
+        ("controller.quorum.voters", shown(voters), of_voters.collect::<Vec<_>>()),
+        ("controller.quorum.bootstrap.servers", shown(servers), of_servers.collect()),
+    ];
+    let others =
+        |(name, shown, named): (_, _, Vec<_>)| Some((name, shown, why_others(config, &named)?));
+    let (name, named, why) = named.into_iter().find_map(others)?;
+    let why = format!(
+        "makes this a node that is alone, and `{name}={named}` has a controller that is another process: {why}; \
+         set `process.roles=broker` to join its cluster; for a node that is alone, leave `{name}` out"
+    );
+    Some(wrong("process.roles", ProcessRoles::show(&config.process_roles), &why))
+}
+
+/// Why these are not this process alone. The `bool` says whether the id, if there is one, is that of this process.
+fn why_others(config: &KafkaConfig, named: &[(bool, &BootstrapServer)]) -> Option<&'static str> {
+    let is_own = |it: &EndPoint, port| it.port == port && config.is_controllers(it);
+    match named {
+        [] => None,
+        [(true, at)] if config.listeners.iter().any(|it| is_own(it, at.port)) => None,
+        [(true, _)] => Some("`listeners` has none of `controller.listener.names` with its port"),
+        [(false, _)] => Some("its id is not that of this one"),
+        _ => Some("there are several, and no quorum with others is formed here"),
+    }
+}
+
+fn shown(named: &[impl ToString]) -> String {
+    named.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
 /// In a cluster no number is as good as another: two brokers with one would shut each other out.
@@ -253,6 +297,44 @@ mod tests {
         assert!(warnings.contains("`controller.quorum.bootstrap.servers`"), "{warnings}");
         assert!(warnings.contains("`inter.broker.listener.name`"), "{warnings}");
         assert!(!KafkaConfig::default().joins_a_cluster());
+    }
+
+    /// The port tells them apart: a name of this machine may be any.
+    #[test]
+    fn a_node_that_is_alone_names_no_controllers_but_itself() {
+        let alone =
+            "process.roles=broker,controller\nnode.id=1\ncontroller.listener.names=CONTROLLER\n";
+        let own = format!("{alone}listeners=PLAINTEXT://:9092,CONTROLLER://:9093\n");
+        let without = format!("{alone}listeners=PLAINTEXT://:9092\n");
+        let (servers, voters) = ("controller.quorum.bootstrap.servers", "controller.quorum.voters");
+        for (listeners, name, named, why) in [
+            (&own, servers, "localhost:9093", ""),
+            (&own, voters, "1@localhost:9093", ""),
+            (&own, servers, "", ""),
+            (&without, voters, "", ""),
+            (&own, servers, "localhost:19093", "with its port"),
+            (&own, servers, "localhost:9092", "with its port"),
+            (&own, servers, "a:9093,b:9093", "there are several"),
+            (&own, voters, "1@localhost:19093", "with its port"),
+            (&own, voters, "100@localhost:9093", "its id is not"),
+            (&own, voters, "1@a:9093,2@b:9093,3@c:9093", "there are several"),
+            (&without, servers, "localhost:9093", "with its port"),
+            (&without, voters, "1@localhost:9093", "with its port"),
+        ] {
+            let errors = errors_of(&format!("{listeners}{name}={named}"));
+            assert_eq!(errors.len(), usize::from(!why.is_empty()), "{name}={named}: {errors:?}");
+            for error in errors {
+                let refused = "`process.roles=broker,controller`: makes this a node that is alone";
+                assert!(error.contains(refused) && error.contains(why), "{error}");
+                let advice = format!(
+                    "set `process.roles=broker` to join its cluster; for a node that is alone, leave `{name}` out"
+                );
+                assert!(
+                    error.contains(&format!("`{name}={named}`")) && error.ends_with(&advice),
+                    "{error}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The life of a broker in a cluster: from its registration to the mark of its clean shutdown.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 
@@ -12,6 +14,7 @@ use transferto::protocol::broker_heartbeat::{BrokerHeartbeatRequest, BrokerHeart
 use transferto::protocol::broker_registration::{
     BrokerRegistrationRequest, BrokerRegistrationResponse,
 };
+use transferto::protocol::describe_cluster::{DescribeClusterRequest, DescribeClusterResponse};
 use transferto::protocol::wire::uuid::Uuid;
 use transferto::server::cluster::start_cancellation::StartCancellation;
 
@@ -190,7 +193,60 @@ fn without_a_controller_a_start_ends_when_its_time_is_over_and_names_the_address
     let error = Broker::start_error(&dir, &borrowed(&settings), |it| it);
     assert!(error.contains("has told the id of the cluster within 300 ms"), "{error}");
     assert!(error.contains(&settings[2].1), "{error}");
+    assert!(error.ends_with("; check that a controller runs there"), "{error}");
     assert!(!dir.join(META).exists(), "it belongs to nobody");
+}
+
+#[test]
+fn a_start_that_waits_for_a_name_without_an_address_says_to_look_for_the_controller() {
+    let controller = controller_with(&[]);
+    let mut settings = settings(&controller);
+    settings[2].1 = "nowhere.invalid:9093".to_string();
+    settings.push(("initial.broker.registration.timeout.ms".to_string(), "300".to_string()));
+    let error = Broker::start_error(&TempDir::new(), &borrowed(&settings), |it| it);
+    assert!(error.contains("nowhere.invalid:9093 has told"), "{error}");
+    assert!(error.ends_with("; check that a controller runs there"), "{error}");
+}
+
+#[test]
+fn a_start_that_a_node_has_answered_ends_with_what_is_wrong_there_and_no_other_advice() {
+    let controller = controller_with(&[]);
+    controller.script::<DescribeClusterRequest>(|_| {
+        let error_code = Errors::MismatchedEndpointType.code();
+        Answer::Send(DescribeClusterResponse { error_code, ..Default::default() })
+    });
+    let mut settings = settings(&controller);
+    settings.push(("initial.broker.registration.timeout.ms".to_string(), "300".to_string()));
+    let error = Broker::start_error(&TempDir::new(), &borrowed(&settings), |it| it);
+    let why = "it is a broker: give the address of a controller's listener";
+    assert!(error.ends_with(why), "{error}");
+}
+
+#[test]
+fn a_start_whose_controller_answers_by_tls_says_so_first() {
+    let node = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = node.local_addr().unwrap().to_string();
+    let mut settings = settings(&controller_with(&[]));
+    settings[2].1.clone_from(&address);
+    settings.push(("initial.broker.registration.timeout.ms".to_string(), "1".to_string()));
+    let answering = thread::spawn(move || {
+        // A connection without a request is the end.
+        for mut client in node.incoming().map(Result::unwrap) {
+            if client.read(&mut [0; 1024]).unwrap() == 0 {
+                break;
+            }
+            client.write_all(&[0x15, 3, 3, 0]).unwrap();
+            client.read_to_end(&mut Vec::new()).unwrap();
+        }
+    });
+    let error = Broker::start_error(&TempDir::new(), &borrowed(&settings), |it| it);
+    drop(TcpStream::connect(&address).unwrap());
+    answering.join().unwrap();
+    let why = format!(
+        "{address}: the node answers by TLS: `listener.security.protocol.map` must have SSL or SASL_SSL for its \
+         listener"
+    );
+    assert!(error.ends_with(&why), "{error}");
 }
 
 #[test]

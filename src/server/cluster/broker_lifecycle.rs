@@ -72,6 +72,8 @@ pub(super) struct BrokerLifecycle {
     pub(super) failure: Option<String>,
     /// What controllers have refused since one last did what it was asked.
     refusals: Failures,
+    /// Why a controller has last refused what may be granted later.
+    last_refusal: Option<String>,
     is_ready_to_unfence: bool,
     /// What the controller said last.
     is_fenced: bool,
@@ -100,6 +102,7 @@ impl BrokerLifecycle {
             was_ever_registered: false,
             failure: None,
             refusals: Failures::default(),
+            last_refusal: None,
             is_ready_to_unfence: false,
             is_fenced: true,
             got_controlled_shutdown_response: false,
@@ -131,13 +134,7 @@ impl BrokerLifecycle {
             return None;
         }
         if !self.was_ever_registered && now_ms >= self.registration_deadline_ms {
-            let timeout_ms = self.times.registration_timeout_ms;
-            self.fail(format!(
-                "no controller has registered this broker within {timeout_ms} ms \
-                 (`initial.broker.registration.timeout.ms`): see the log for what kept it, and check \
-                 that a controller runs where `controller.quorum.bootstrap.servers` or \
-                 `controller.quorum.voters` says"
-            ));
+            self.give_up_registration();
             return None;
         }
         self.give_up_after_silence(now_ms);
@@ -150,6 +147,18 @@ impl BrokerLifecycle {
             true => Communication::Heartbeat(self.heartbeat(metadata_offset)),
             false => Communication::Register,
         })
+    }
+
+    fn give_up_registration(&mut self) {
+        let timeout_ms = self.times.registration_timeout_ms;
+        let why = self.last_refusal.as_deref().unwrap_or(
+            "see the log for what kept it, and check that a controller runs where \
+             `controller.quorum.bootstrap.servers` or `controller.quorum.voters` says",
+        );
+        self.fail(format!(
+            "no controller has registered this broker within {timeout_ms} ms \
+             (`initial.broker.registration.timeout.ms`): {why}"
+        ));
     }
 
     fn heartbeat(&self, metadata_offset: i64) -> BrokerHeartbeatRequest {
@@ -223,15 +232,17 @@ impl BrokerLifecycle {
             }
             None if error == Some(&Errors::DuplicateBrokerRegistration) => {
                 let why = format!(
-                    "not registered yet: the controller has heard of broker {id} within its \
-                     broker.session.timeout.ms, 9 seconds by default: that is so after a quick restart, \
-                     or another broker has this id; trying again"
+                    "the controller has heard of broker {id} within its broker.session.timeout.ms, 9 seconds by \
+                     default: that is so after a quick restart, or another broker has this id, and this one \
+                     needs a `node.id` and a log directory of its own"
                 );
-                self.report(Level::Info, &why);
+                self.report(Level::Info, &format!("not registered yet: {why}; trying again"));
+                self.last_refusal = Some(why);
             }
             None => {
-                let why = format!("not registered: the controller answers {name}; trying again");
-                self.report(Level::Warn, &why);
+                let why = format!("the controller answers {name}");
+                self.report(Level::Warn, &format!("not registered: {why}; trying again"));
+                self.last_refusal = Some(why);
             }
         }
     }
@@ -527,6 +538,30 @@ mod tests {
         assert_eq!((it.due(60_000, 0), it.state), (None, LifecycleState::ShuttingDown));
         let failure = it.failure.unwrap();
         assert!(failure.contains("within 60000 ms"), "{failure}");
+    }
+
+    #[test]
+    fn a_start_that_a_controller_keeps_refusing_ends_with_its_last_refusal() {
+        for (error, refusal) in [
+            (
+                Errors::DuplicateBrokerRegistration,
+                "the controller has heard of broker 1 within its",
+            ),
+            (Errors::NotController, "the controller answers NOT_CONTROLLER (41)"),
+        ] {
+            let mut it = lifecycle();
+            it.due(0, 0);
+            registered(&mut it, Errors::UnknownServerError, 0);
+            it.due(2000, 0);
+            registered(&mut it, error, 2000);
+            it.due(4000, 0);
+            it.handle_registration(Err(ControllerError::TimedOut), 58_000, String::new);
+            assert_eq!(it.due(60_000, 0), None);
+            let failure = it.failure.unwrap();
+            let expected = format!("`initial.broker.registration.timeout.ms`): {refusal}");
+            assert!(failure.contains(&expected), "{failure}");
+            assert!(!failure.contains("see the log"), "{failure}");
+        }
     }
 
     /// A broker that restarts at once meets itself for the length of a session.

@@ -186,7 +186,7 @@ fn ask_cluster_id(
                 if trouble != last_trouble {
                     warn!("no answer from the controller at {trouble}");
                 }
-                last_trouble = trouble;
+                last_trouble = format!("{trouble}{}", advice(&error));
             }
         }
         if Instant::now() >= deadline {
@@ -196,9 +196,21 @@ fn ask_cluster_id(
     }
     let why = format!(
         "no controller at {shown} has told the id of the cluster within {timeout_ms} ms \
-         (`initial.broker.registration.timeout.ms`): {last_trouble}; check that a controller runs there"
+         (`initial.broker.registration.timeout.ms`): {last_trouble}"
     );
     Err(KafkaError::api(Errors::RequestTimedOut, why))
+}
+
+/// A node that answered says itself what is wrong.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused
+        | io::ErrorKind::TimedOut
+        | io::ErrorKind::NotFound
+        | io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkUnreachable => "; check that a controller runs there",
+        _ => "",
+    }
 }
 
 fn cluster_id_of(
