@@ -150,7 +150,7 @@ distrusts_the_controller() {
     cluster_broker_start "$STRANGER"
     wait_until "$PATIENCE_SECONDS" "for it to say whom it does not trust" \
         its_log_says "$STRANGER" "listener CONTROLLER (SASL_SSL): $NOT_SIGNED of " \
-        "listener.name.controller.ssl.truststore.location"
+        "ssl.truststore.location"
     ends "$STRANGER" TERM
     tool kafka-cluster list-endpoints --include-fenced-brokers
     expect "1 2 3" "$(awk '$1 ~ /^[0-9]+$/ { print $1 }' "$PRINTED" | sort | xargs)" "brokers that are registered"
@@ -166,7 +166,7 @@ replica.lag.time.max.ms=2000" >>"$CLUSTER_DIR/broker-$STRANGER.properties"
     tool kafka-topics --create --topic strange --replica-assignment "$STRANGER:1"
     wait_until "$PATIENCE_SECONDS" "for broker 1 to say whom it does not trust" \
         its_log_says 1 "listener INTERNAL (SASL_SSL): $NOT_SIGNED of " \
-        "listener.name.internal.ssl.truststore.location"
+        "ssl.truststore.location"
     wait_until "$PATIENCE_SECONDS" "for broker 1 to be out of sync" is_listed --under-min-isr-partitions strange
     tool kafka-topics --delete --topic strange
     wait_until "$PATIENCE_SECONDS" "for it to delete its replica" has_no_replica "$STRANGER" strange-0
