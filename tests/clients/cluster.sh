@@ -42,9 +42,11 @@ run_cluster() {
 }
 
 # restart_at_step LINE: what a client has printed. A broker is restarted in the next step, unless that step does so
-# itself, and counts on what was committed before.
+# itself, and counts on what was committed before, or begins with topics of three replicas, which the controller
+# refuses while there are two brokers.
 restart_at_step() {
     case $1 in
+        *" build"*) ;;
         *": retry: "* | *": resume: "* | *": group: "* | *" timestamp: "*) ;;
         PASS\ *) restart_soon ;;
     esac
