@@ -1,5 +1,5 @@
 //! Port of `KafkaConfig.validateValues` for the role of a broker: what a process needs to join the
-//! cluster of controllers elsewhere, and what it cannot do there yet.
+//! cluster of controllers elsewhere.
 
 use crate::common::end_point::EndPoint;
 use crate::config::config_type::Kind;

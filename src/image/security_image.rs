@@ -1,5 +1,5 @@
 //! Port of `org.apache.kafka.image.AclsImage`, `ClientQuotasImage` and `ScramImage`: what the cluster says
-//! of clients. It is kept as it comes.
+//! of clients, record by record as it comes. The publishers of rights, quotas and users follow it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
