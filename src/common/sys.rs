@@ -323,9 +323,12 @@ mod tests {
     fn what_was_dropped_from_the_page_cache_is_not_read() {
         let temp = filled();
         temp.file.sync_data().unwrap();
-        posix_fadvise(&temp.file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED).unwrap();
-        let is_read = read_cached_at(&temp.file, &mut [0; 12], 4090).unwrap();
-        assert!(!is_read || is_tmpfs(&temp.file));
+        // The kernel keeps a page that another processor has in hand at that moment, so it is asked again.
+        let is_dropped = (0..1000).any(|_| {
+            posix_fadvise(&temp.file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED).unwrap();
+            !read_cached_at(&temp.file, &mut [0; 12], 4090).unwrap()
+        });
+        assert!(is_dropped || is_tmpfs(&temp.file));
     }
 
     /// Whether the file lives in memory alone, where nothing can be dropped.
