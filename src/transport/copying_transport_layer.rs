@@ -121,6 +121,10 @@ impl<T: TransportLayer> TransportLayer for CopyingTransportLayer<T> {
         self.inner.has_unread()
     }
 
+    fn take_unread_found(&mut self) -> bool {
+        self.inner.take_unread_found()
+    }
+
     fn write(&mut self, src: &[u8], more: bool) -> io::Result<usize> {
         self.inner.write(src, more)
     }

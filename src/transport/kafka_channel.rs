@@ -559,9 +559,7 @@ impl KafkaChannel {
         let end = turn.end();
         drop(step);
         mark!([15] "KafkaChannel.write", "{}", outcome(&result, end));
-        if end == Some(TurnEnd::SocketFull) {
-            self.readiness.used_up(WRITABLE);
-        }
+        self.note_written(end);
         match result {
             Ok(()) => {
                 self.send = None;
@@ -578,13 +576,22 @@ impl KafkaChannel {
     fn push_out(&mut self, time: &dyn Time) -> io::Result<()> {
         let mut turn = WriteTurn::new(&mut *self.transport, time);
         let result = turn.flush();
-        if turn.end() == Some(TurnEnd::SocketFull) {
-            self.readiness.used_up(WRITABLE);
-        }
+        let end = turn.end();
+        self.note_written(end);
         self.update_interest();
         match result {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
             _ => Ok(()),
+        }
+    }
+
+    /// What a turn of writing has found out about the socket.
+    fn note_written(&mut self, end: Option<TurnEnd>) {
+        if end == Some(TurnEnd::SocketFull) {
+            self.readiness.used_up(WRITABLE);
+        }
+        if self.transport.take_unread_found() {
+            self.readiness.found(READABLE);
         }
     }
 
@@ -658,4 +665,35 @@ fn write_and_flush(send: &mut dyn send::Send, turn: &mut WriteTurn<'_>) -> io::R
         send.write_to(turn, false)?;
     }
     turn.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::common::memory_pool::MemoryPool;
+    use crate::common::mock_time::MockTime;
+    use crate::transport::authenticator::DefaultAuthenticator;
+    use crate::transport::memory_transport::MemoryTransport;
+
+    fn channel(transport: MemoryTransport) -> KafkaChannel {
+        let receive = NetworkReceive::new(100, &MemoryPool::unlimited());
+        let authenticator = Box::new(DefaultAuthenticator::new());
+        KafkaChannel::new(ConnectionId::new(0, 0, 0), Box::new(transport), authenticator, receive)
+    }
+
+    /// Otherwise the next request waits for an edge that has been spent.
+    #[test]
+    fn a_request_that_the_transport_met_while_it_wrote_is_read_after_the_answer() {
+        for found in [false, true] {
+            let mut transport = MemoryTransport::unlimited();
+            transport.has_found_unread = found;
+            let mut channel = channel(transport);
+            channel.mute();
+            channel.set_send(Box::new(NetworkSend::new(b"answer".to_vec()).unwrap())).unwrap();
+            assert!(channel.write(&MockTime::new()).unwrap());
+            assert!(!channel.readiness_mut().has_work(), "a muted channel reads nothing");
+            channel.unmute();
+            assert_eq!(channel.readiness_mut().has_work(), found);
+        }
+    }
 }

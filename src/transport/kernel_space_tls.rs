@@ -66,6 +66,8 @@ pub(super) struct KernelSpaceTls {
     end: Option<End>,
     /// The last read has stopped although the socket may have more.
     is_turn_over: bool,
+    /// A look at the end of an answer has met the next request, which makes no further edge.
+    has_found_unread: bool,
     /// What the peer is sent when the connection is closed.
     last_alert: AlertDescription,
 }
@@ -104,6 +106,7 @@ impl KernelSpaceTls {
             control: ControlRecords::new(version),
             end: None,
             is_turn_over: false,
+            has_found_unread: false,
             last_alert: AlertDescription::CloseNotify,
         })
     }
@@ -272,9 +275,15 @@ impl KernelSpaceTls {
     /// Whether the connection is to end, now that an answer has. A client that has sent the next request
     /// already would lose it, and might lose the answer to the reset that follows: it is waited for one
     /// that has not, up to twice the limits, which are still half of what the cipher allows.
-    fn is_close_due(&self, plaintext: &PlaintextTransportLayer) -> bool {
-        let is_idle = || !has_unread(plaintext).unwrap_or(false);
-        self.is_key_used_up() && (self.is_key_used(2) || is_idle())
+    fn is_close_due(&mut self, plaintext: &PlaintextTransportLayer) -> bool {
+        if !self.is_key_used_up() {
+            return false;
+        }
+        if self.is_key_used(2) {
+            return true;
+        }
+        self.has_found_unread = has_unread(plaintext).unwrap_or(false);
+        !self.has_found_unread
     }
 
     /// Ends a connection whose keys would have to be changed and cannot be, where a client of Kafka's
@@ -285,6 +294,10 @@ impl KernelSpaceTls {
         let level = limited(LogKind::Disconnects, Level::Info);
         let peer = plaintext.peer_addr();
         log!(level, "closing a TLS connection from {peer}: {why}, and the kernel takes no other");
+    }
+
+    pub(super) fn take_unread_found(&mut self) -> bool {
+        std::mem::take(&mut self.has_found_unread)
     }
 
     pub(super) fn is_turn_over(&self) -> bool {

@@ -31,6 +31,8 @@ pub(crate) struct MemoryTransport {
     pub(crate) transfers: Vec<usize>,
     /// Calls that would have been system calls.
     pub(crate) calls: usize,
+    /// A write has met bytes to read.
+    pub(crate) has_found_unread: bool,
 }
 
 impl MemoryTransport {
@@ -76,6 +78,10 @@ impl TransportLayer for MemoryTransport {
                 Ok(count)
             }
         }
+    }
+
+    fn take_unread_found(&mut self) -> bool {
+        std::mem::take(&mut self.has_found_unread)
     }
 
     fn write(&mut self, src: &[u8], more: bool) -> io::Result<usize> {

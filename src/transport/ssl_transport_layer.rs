@@ -217,6 +217,13 @@ impl TransportLayer for SslTransportLayer {
         }
     }
 
+    fn take_unread_found(&mut self) -> bool {
+        match &mut self.state {
+            State::Kernel(tls) => tls.take_unread_found(),
+            _ => false,
+        }
+    }
+
     fn write(&mut self, src: &[u8], more: bool) -> io::Result<usize> {
         if let State::Kernel(tls) = &mut self.state {
             return tls.write(&mut self.plaintext, src, more);

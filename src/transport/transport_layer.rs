@@ -92,6 +92,13 @@ pub trait TransportLayer: std::marker::Send {
         Ok(true)
     }
 
+    /// Whether a [`write`](Self::write) has found bytes to read since this was last asked, and has left
+    /// them where they were. No edge may come for them any more: Linux 7.3 does not report to epoll a record
+    /// of TLS that a reader has met first, not even one who only looked.
+    fn take_unread_found(&mut self) -> bool {
+        false
+    }
+
     /// Takes bytes from the front of `src` and returns how many it took, at least 1 unless `src` is
     /// empty.
     ///
