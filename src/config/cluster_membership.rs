@@ -2,7 +2,7 @@
 //! cluster of controllers elsewhere.
 
 use crate::common::end_point::EndPoint;
-use crate::config::config_type::Kind;
+use crate::config::config_type::{Kind, entries};
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::listeners::Contradiction;
 use crate::config::node_security;
@@ -65,11 +65,11 @@ pub(super) fn contradictions(config: &KafkaConfig, given: &[Property]) -> Vec<Co
     }
     let found = [
         without_id(config, given),
-        without_quorum(config),
+        without_quorum(given),
         with_the_id_of_a_controller(config),
         without_controller_listener(config),
         opens_a_controller_listener(config),
-        without_inter_broker_listener(config),
+        without_inter_broker_listener(config, given),
         two_inter_broker_listeners(config, given),
     ];
     let found = found.into_iter().flatten().chain(waits_too_long(config));
@@ -129,9 +129,12 @@ fn without_id(config: &KafkaConfig, given: &[Property]) -> Option<Contradiction>
     (!is_given && config.node_id.is_none()).then(|| wrong("node.id", "", why))
 }
 
-fn without_quorum(config: &KafkaConfig) -> Option<Contradiction> {
-    let is_given = !config.controller_quorum_bootstrap_servers.is_empty()
-        || !config.controller_quorum_voters.is_empty();
+/// A list that cannot be read has an error of its own.
+fn without_quorum(given: &[Property]) -> Option<Contradiction> {
+    let last = |name: &str| given.iter().rfind(|it| it.name == name);
+    let is_given = ["controller.quorum.bootstrap.servers", "controller.quorum.voters"]
+        .iter()
+        .any(|name| last(name).is_some_and(|it| entries(&it.value).next().is_some()));
     let why = "must name controllers with `process.roles=broker`, as host:port with commas between \
                them; a cluster with a fixed list of them is joined by `controller.quorum.voters`";
     (!is_given).then(|| wrong("controller.quorum.bootstrap.servers", "", why))
@@ -161,13 +164,29 @@ fn opens_a_controller_listener(config: &KafkaConfig) -> Option<Contradiction> {
     Some(wrong("listeners", end_point, why))
 }
 
-fn without_inter_broker_listener(config: &KafkaConfig) -> Option<Contradiction> {
+fn without_inter_broker_listener(
+    config: &KafkaConfig,
+    given: &[Property],
+) -> Option<Contradiction> {
     let name = config.inter_broker_listener();
-    let is_there = config.listeners.iter().any(|it| it.listener_name == name);
+    if config.listeners.iter().any(|it| it.listener_name == name) {
+        return None;
+    }
+    let setting = "inter.broker.listener.name";
+    let names = [setting, "security.inter.broker.protocol"];
+    if names.iter().any(|name| given.iter().any(|it| it.name == *name)) {
+        let why = format!(
+            "must name one of `listeners`, by which the other brokers reach this one: there is no {name}"
+        );
+        return Some(wrong(setting, &name, &why));
+    }
+    let listeners: Vec<_> = config.listeners.iter().map(|it| &it.listener_name).collect();
     let why = format!(
-        "must name one of `listeners`, by which the other brokers reach this one: there is no {name}"
+        "must be set to the one of `listeners` by which the other brokers reach this one ({}): without it that is \
+         {name}, and there is none",
+        shown(&listeners)
     );
-    (!is_there).then(|| wrong("inter.broker.listener.name", &name, &why))
+    Some(wrong(setting, "", &why))
 }
 
 /// Kafka's checks of `replica.fetch.wait.max.ms`, and for equal values as well: a follower that is answered
@@ -246,6 +265,34 @@ mod tests {
         let why = "`node.id=1`: must not be that of a controller";
         assert!(errors.len() == 1 && errors[0].contains(why), "{errors:?}");
         assert!(errors[0].contains("has 1@127.0.0.1:9093"), "{errors:?}");
+    }
+
+    #[test]
+    fn a_list_of_controllers_that_cannot_be_read_is_not_called_missing_as_well() {
+        let servers = BROKER.replace("127.0.0.1:9093", "127.0.0.1");
+        let voters = BROKER.replace("bootstrap.servers=127.0.0.1", "voters=127.0.0.1");
+        for (text, why) in [
+            (&servers, "must be addresses of controllers"),
+            (&voters, "must be controllers with their ids"),
+        ] {
+            let errors = errors_of(text);
+            assert!(errors.len() == 1 && errors[0].contains(why), "{errors:?}");
+        }
+        let nothing = BROKER.replace("127.0.0.1:9093", ",");
+        assert!(errors_of(&nothing)[0].contains("must name controllers"));
+    }
+
+    #[test]
+    fn a_broker_without_the_usual_listener_is_asked_for_the_one_of_the_brokers() {
+        let own = "listener.security.protocol.map=IN:PLAINTEXT,OUT:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+                   listeners=IN://:1,OUT://:2";
+        let errors = errors_of(&with(own));
+        let why = "`inter.broker.listener.name=`: must be set to the one of `listeners` by which \
+                   the other brokers reach this one (IN,OUT): without it that is PLAINTEXT";
+        assert!(errors.len() == 1 && errors[0].starts_with(why), "{errors:?}");
+        assert!(
+            read_properties(&with(&format!("{own}\ninter.broker.listener.name=IN")), &[]).is_ok()
+        );
     }
 
     #[test]

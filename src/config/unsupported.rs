@@ -9,7 +9,7 @@ pub(super) const GSSAPI_IS_MISSING: &str = "GSSAPI, which is Kerberos, is not bu
 /// Kafka does with it.
 const WITHOUT_EFFECT: &[Group] = &[
     Group {
-        why: "this broker needs no ZooKeeper: it keeps its topics in its own log directory",
+        why: "no ZooKeeper is needed: a broker that is alone keeps its topics in its log directory, one of a cluster follows Kafka's controllers",
         names: &[
             "zookeeper.connect",
             "zookeeper.connection.timeout.ms",

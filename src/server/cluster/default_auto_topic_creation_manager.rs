@@ -293,9 +293,29 @@ fn log_created(
                     true => limited(LogKind::Failures, Level::Warn),
                     false => Level::Debug,
                 };
-                log!(level, "the controller does not create the topic {name}: {}", for_log(&why));
+                let advice = advice(&topic.name, error);
+                log!(
+                    level,
+                    "the controller does not create the topic {name}: {}{advice}",
+                    for_log(&why)
+                );
             }
         }
+    }
+}
+
+/// The controller says what is wrong, but not by which setting it was asked for.
+fn advice(topic: &str, error: Errors) -> &'static str {
+    match (error, topic) {
+        (Errors::InvalidReplicationFactor, GROUP_METADATA_TOPIC_NAME) => {
+            "; consumer groups wait for it: start more brokers, or lower `offsets.topic.replication.factor` of \
+             the brokers"
+        }
+        (Errors::InvalidReplicationFactor, _) => {
+            "; start more brokers, or lower `default.replication.factor` of the controllers, or of the brokers \
+             where they have it"
+        }
+        _ => "",
     }
 }
 
@@ -312,6 +332,15 @@ mod tests {
         assert!(refused.is_news("another", Errors::InvalidReplicationFactor));
         refused.forget("t");
         assert!(refused.is_news("t", Errors::InvalidReplicationFactor));
+    }
+
+    #[test]
+    fn where_brokers_are_too_few_the_setting_that_asks_for_more_is_named() {
+        let too_few = Errors::InvalidReplicationFactor;
+        let of_groups = advice(GROUP_METADATA_TOPIC_NAME, too_few);
+        assert!(of_groups.contains("`offsets.topic.replication.factor`"), "{of_groups}");
+        assert!(advice("t", too_few).contains("`default.replication.factor`"));
+        assert_eq!(advice("t", Errors::TopicAuthorizationFailed), "");
     }
 
     #[test]

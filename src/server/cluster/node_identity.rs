@@ -21,6 +21,7 @@ use crate::config::kafka_config::KafkaConfig;
 use crate::config::quorum_config::BootstrapServer;
 use crate::image::directory_id::is_reserved;
 use crate::protocol::describe_cluster::{CONTROLLERS, DescribeClusterRequest};
+use crate::raft::failures::Failures;
 use crate::server::cluster::start_cancellation::StartCancellation;
 use crate::storage::files::clean_shutdown_file_handler;
 use crate::storage::files::meta_properties::{MetaProperties, random_directory_id};
@@ -174,7 +175,7 @@ fn ask_cluster_id(
         let interrupter = Arc::clone(&interrupter);
         move || interrupter.interrupt()
     });
-    let mut last_trouble = String::new();
+    let (mut failures, mut last_trouble) = (Failures::default(), String::new());
     for controller in controllers.iter().cycle() {
         match cluster_id_of(controller, to_controllers, &interrupter) {
             Ok(cluster_id) => return Ok(cluster_id),
@@ -182,11 +183,11 @@ fn ask_cluster_id(
                 return Err(KafkaError::api(Errors::RequestTimedOut, "the broker shuts down"));
             }
             Err(error) => {
-                let trouble = format!("{controller}: {error}");
-                if trouble != last_trouble {
+                let trouble = format!("{controller}: {error}{}", advice(&error));
+                if failures.is_news(&trouble) {
                     warn!("no answer from the controller at {trouble}");
                 }
-                last_trouble = format!("{trouble}{}", advice(&error));
+                last_trouble = trouble;
             }
         }
         if Instant::now() >= deadline {

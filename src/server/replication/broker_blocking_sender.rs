@@ -93,7 +93,11 @@ impl BrokerBlockingSender {
             &self.client_id,
             self.timeout,
             &self.interrupter,
-        )?;
+        )
+        .map_err(|error| match advice(error.kind()) {
+            "" => error,
+            advice => io::Error::new(error.kind(), format!("{error}{advice}")),
+        })?;
         channel.limit_responses(self.response_bytes_max);
         if let Some(bytes) = self.receive_buffer_bytes {
             channel.set_receive_buffer(bytes)?;
@@ -101,6 +105,20 @@ impl BrokerBlockingSender {
         let versions = api_versions(&mut channel, self.timeout)?;
         debug!("{} is connected to {}", self.client_id, self.broker);
         Ok(Connection { channel, versions })
+    }
+}
+
+/// The address is the one that the broker has registered, which may be right for itself alone.
+fn advice(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::ConnectionRefused
+        | io::ErrorKind::TimedOut
+        | io::ErrorKind::NotFound
+        | io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkUnreachable => {
+            "; if that broker runs, its `advertised.listeners` must have an address at which this one reaches it"
+        }
+        _ => "",
     }
 }
 
@@ -117,4 +135,31 @@ fn usable_version<R: ClientRequest>(
         let why = format!("it does not have a version from {oldest} to {newest}");
         io::Error::new(io::ErrorKind::Unsupported, why)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::clients::client_channel_builder::PlaintextClientChannelBuilder;
+    use crate::config::kafka_config::KafkaConfig;
+    use crate::protocol::api_versions::ApiVersionsRequest;
+
+    #[test]
+    fn a_broker_that_is_not_at_its_address_is_named_with_the_setting_that_the_address_comes_from() {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut sender = BrokerBlockingSender::new(
+            BrokerEndPoint { id: 3, host: "127.0.0.1".to_string(), port },
+            "a-follower".to_string(),
+            &ReplicationConfig::from(&KafkaConfig::default()),
+            Arc::new(PlaintextClientChannelBuilder),
+            Arc::new(Interrupter::new()),
+        );
+        let asked = sender.send_request(&ApiVersionsRequest::default(), 0..=0);
+        let error = asked.map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains(&format!("broker 3 at 127.0.0.1:{port}: ")), "{error}");
+        assert!(error.ends_with("an address at which this one reaches it"), "{error}");
+        assert!(error.contains("`advertised.listeners`"), "{error}");
+    }
 }
