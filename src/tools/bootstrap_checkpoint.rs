@@ -9,6 +9,8 @@
 //! control batch    SnapshotFooter
 //! ```
 
+use std::collections::BTreeSet;
+
 use crate::common::errors::KafkaError;
 use crate::image::records::metadata_record::{MetadataRecord, RecordAndVersion};
 use crate::message::record_batch::{CONTROL_FLAG, RecordBatch};
@@ -28,6 +30,8 @@ pub(crate) struct BootstrapCheckpoint {
     next_offset: i64,
     /// The records in them.
     records: Vec<RecordAndVersion>,
+    /// The ids of the controllers that vote from the beginning; empty unless the quorum is dynamic.
+    voters: BTreeSet<i32>,
     /// Whether an earlier run has added some, which are not in the head.
     has_additions: bool,
 }
@@ -36,8 +40,13 @@ impl BootstrapCheckpoint {
     /// # Errors
     /// In a sentence, what is wrong with the bytes.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let mut read =
-            Self { head: Vec::new(), next_offset: 0, records: Vec::new(), has_additions: false };
+        let mut read = Self {
+            head: Vec::new(),
+            next_offset: 0,
+            records: Vec::new(),
+            voters: BTreeSet::new(),
+            has_additions: false,
+        };
         let mut rest = bytes;
         while !rest.is_empty() {
             let batch = RecordBatch::parse(rest).map_err(|error| error.why())?;
@@ -46,7 +55,7 @@ impl BootstrapCheckpoint {
             }
             rest = &rest[batch.bytes().len()..];
             let is_end = match batch.is_control_batch() {
-                true => is_footer(&batch)?,
+                true => read.take_control_records(&batch)?,
                 false => read.take_records(&batch)?,
             };
             if is_end {
@@ -79,6 +88,29 @@ impl BootstrapCheckpoint {
             self.records.append(&mut records);
         }
         Ok(self.has_additions)
+    }
+
+    /// Takes the voters from a control batch. Returns whether the batch ends the file.
+    fn take_control_records(&mut self, batch: &RecordBatch<'_>) -> Result<bool, String> {
+        let mut is_footer = Ok(false);
+        let read = batch.for_each_record(&mut |record| {
+            let (key, value) = (record.key.unwrap_or_default(), record.value.unwrap_or_default());
+            match QuorumRecord::read(key, value) {
+                Ok(QuorumRecord::SnapshotFooter(_)) => is_footer = Ok(true),
+                Ok(QuorumRecord::KRaftVoters(it)) => {
+                    self.voters = it.voters.iter().map(|it| it.voter_id).collect();
+                }
+                Ok(_) => (),
+                Err(error) => is_footer = Err(format!("control record {}: {error}", record.offset)),
+            }
+            Ok(())
+        });
+        read.map_err(|error| error.why())?;
+        is_footer
+    }
+
+    pub(crate) fn voters(&self) -> &BTreeSet<i32> {
+        &self.voters
     }
 
     /// What `kafka-storage format` wrote.
@@ -136,22 +168,6 @@ fn in_batches(values: &[Vec<u8>]) -> Vec<&[Vec<u8>]> {
     batches
 }
 
-/// Whether a control batch ends the file.
-fn is_footer(batch: &RecordBatch<'_>) -> Result<bool, String> {
-    let mut is_footer = Ok(false);
-    let read = batch.for_each_record(&mut |record| {
-        let (key, value) = (record.key.unwrap_or_default(), record.value.unwrap_or_default());
-        match QuorumRecord::read(key, value) {
-            Ok(QuorumRecord::SnapshotFooter(_)) => is_footer = Ok(true),
-            Ok(_) => (),
-            Err(error) => is_footer = Err(format!("control record {}: {error}", record.offset)),
-        }
-        Ok(())
-    });
-    read.map_err(|error| error.why())?;
-    is_footer
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,6 +201,7 @@ mod tests {
         let written = read.with(&[], TIMESTAMP_MS).unwrap();
         assert_eq!(written, of_kafka());
         assert!(written.starts_with(&head) && !read.has_additions());
+        assert_eq!(read.voters().len(), 1);
     }
 
     #[test]

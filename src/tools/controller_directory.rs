@@ -1,6 +1,7 @@
 //! In the place of `org.apache.kafka.metadata.storage.Formatter`: the directory of a controller between
 //! `kafka-storage format` and the controller's first start.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -34,6 +35,8 @@ pub(crate) struct ControllerDirectory {
     path: PathBuf,
     _lock: Flock<File>,
     pub meta: MetaProperties,
+    /// The ids of all controllers that vote from the beginning, as far as this one knows them.
+    pub voters: BTreeSet<i32>,
     /// What the first active controller reads.
     file: PathBuf,
     checkpoint: BootstrapCheckpoint,
@@ -83,7 +86,11 @@ impl ControllerDirectory {
             let none = "has no record of its level";
             format!("{} {none}: remove what is in it, and {}", path.display(), format())
         })?;
-        Ok(Self { path, _lock: lock, meta, file, checkpoint })
+        let voters = match dynamic_voters(&path)? {
+            Some(voters) => voters,
+            None => of("controller.quorum.voters").map_or_else(BTreeSet::new, static_voters),
+        };
+        Ok(Self { path, _lock: lock, meta, voters, file, checkpoint })
     }
 
     /// The id of the cluster of the controller with these settings, which may run; `None` if that cannot be told.
@@ -193,21 +200,41 @@ fn has_started(path: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
+/// Those that `kafka-storage format` has written down; `None` if it was not given any.
+fn dynamic_voters(path: &Path) -> Result<Option<BTreeSet<i32>>, String> {
+    let first = read_checkpoint(&path.join(FIRST_SNAPSHOT))?;
+    Ok(first.map(|it| it.voters().clone()).filter(|it| !it.is_empty()))
+}
+
+/// `1@host:9093,2@host:9093`: what is wrong with it the controller itself says.
+fn static_voters(list: &str) -> BTreeSet<i32> {
+    let id = |voter: &str| voter.split_once('@')?.0.trim().parse().ok();
+    list.split(',').filter_map(id).collect()
+}
+
 /// The file that says at which level the cluster begins.
 fn find_checkpoint(path: &Path) -> Result<Option<(PathBuf, BootstrapCheckpoint)>, String> {
     for name in [FIRST_SNAPSHOT, BOOTSTRAP_FILE] {
         let file = path.join(name);
-        let bytes = match fs::read(&file) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(failed_to_read("read", &file)(error).to_string()),
-        };
-        let checkpoint = BootstrapCheckpoint::parse(&bytes).map_err(|why| {
-            format!("{} is not what `kafka-storage format` writes: {why}", file.display())
-        })?;
-        if !checkpoint.records().is_empty() {
-            return Ok(Some((file, checkpoint)));
+        match read_checkpoint(&file)? {
+            Some(checkpoint) if !checkpoint.records().is_empty() => {
+                return Ok(Some((file, checkpoint)));
+            }
+            _ => (),
         }
     }
     Ok(None)
+}
+
+/// `None` if there is no such file.
+fn read_checkpoint(file: &Path) -> Result<Option<BootstrapCheckpoint>, String> {
+    let bytes = match fs::read(file) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed_to_read("read", file)(error).to_string()),
+    };
+    let checkpoint = BootstrapCheckpoint::parse(&bytes).map_err(|why| {
+        format!("{} is not what `kafka-storage format` writes: {why}", file.display())
+    })?;
+    Ok(Some(checkpoint))
 }

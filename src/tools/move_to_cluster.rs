@@ -9,7 +9,7 @@
 //!    start any more, and another run completes the move;
 //! 4. the single node's registries get other names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -182,7 +182,53 @@ fn check_controllers(controllers: &[ControllerDirectory], node_id: i32) -> Resul
         cluster_id = Some(&meta.cluster_id);
         check_features(controller)?;
     }
+    check_voters(controllers)?;
     Ok(cluster_id.unwrap_or_default().to_string())
+}
+
+/// Whichever of the voters leads first writes down what the cluster begins with. One without the records would
+/// begin it without topics, and the broker would set all its logs aside.
+fn check_voters(controllers: &[ControllerDirectory]) -> Result<(), String> {
+    let mut that_know = controllers.iter().filter(|it| !it.voters.is_empty());
+    let Some(first) = that_know.next() else {
+        let names: Vec<_> = controllers.iter().map(|it| it.path().display().to_string()).collect();
+        return Err(format!(
+            "{} of no controller that votes from the beginning: give those that do; they are formatted with \
+             --standalone or --initial-controllers, or have controller.quorum.voters in their settings",
+            match &*names {
+                [name] => format!("{name} is"),
+                _ => format!("{} are", names.join(" and ")),
+            }
+        ));
+    };
+    if let Some(other) = that_know.find(|it| it.voters != first.voters) {
+        return Err(format!(
+            "{} has {} as the controllers that vote from the beginning, and {} has {}: format all of them with \
+             the same list",
+            first.path().display(),
+            listed(&first.voters),
+            other.path().display(),
+            listed(&other.voters)
+        ));
+    }
+    let given = controllers.iter().map(|it| it.meta.node_id).collect();
+    let missing: BTreeSet<i32> = first.voters.difference(&given).copied().collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "controllers {} vote from the beginning, and {} not given: any of them may be the first to lead, and \
+         would begin the cluster without the topics; add --controller-config for each",
+        listed(&first.voters),
+        match missing.len() {
+            1 => format!("{} is", listed(&missing)),
+            _ => format!("{} are", listed(&missing)),
+        }
+    ))
+}
+
+fn listed(ids: &BTreeSet<i32>) -> String {
+    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn check_features(controller: &ControllerDirectory) -> Result<(), String> {

@@ -18,7 +18,7 @@ use transferto::image::records::metadata_record::RecordAndVersion;
 use transferto::message::record_batch::CONTROL_FLAG;
 use transferto::message::record_batch_builder::RecordBatchBuilder;
 use transferto::protocol::quorum_records::{
-    QuorumRecord, SnapshotFooterRecord, SnapshotHeaderRecord,
+    QuorumRecord, SnapshotFooterRecord, SnapshotHeaderRecord, Voter, VotersRecord,
 };
 
 const CLUSTER_ID: &str = "dHJhbnNmZXJ0by1tYWtlLQ";
@@ -63,7 +63,8 @@ impl Scene {
         fs::create_dir_all(self.controller.join("__cluster_metadata-0")).unwrap();
         fs::write(self.controller.join(CHECKPOINT), checkpoint(features)).unwrap();
         let settings = format!(
-            "process.roles=controller\nnode.id={node_id}\nlog.dirs={}\n",
+            "process.roles=controller\nnode.id={node_id}\nlog.dirs={}\n\
+             controller.quorum.voters={node_id}@127.0.0.1:9\n",
             self.controller.path().display()
         );
         fs::write(self.controller.join("controller.properties"), settings).unwrap();
@@ -132,6 +133,18 @@ fn checkpoint(features: &[(&str, i16)]) -> Vec<u8> {
     bytes.extend(batch.build().unwrap());
     let end = 1 + i64::try_from(features.len()).unwrap();
     bytes.extend(control(end, QuorumRecord::SnapshotFooter(SnapshotFooterRecord::default())));
+    bytes
+}
+
+/// The checkpoint of a dynamic quorum: the voters stand before its header, where they are as good as behind it.
+fn with_voters(whole: &[u8], voters: &[i32]) -> Vec<u8> {
+    let voter = |&voter_id: &i32| Voter { voter_id, ..Voter::default() };
+    let voters = voters.iter().map(voter).collect();
+    let record = QuorumRecord::KRaftVoters(VotersRecord { version: 0, voters });
+    let (key, value) = record.to_bytes();
+    let batch = RecordBatchBuilder::new(0).flags(CONTROL_FLAG);
+    let mut bytes = batch.record(0, Some(&key), Some(&value)).build().unwrap();
+    bytes.extend(whole);
     bytes
 }
 
@@ -367,6 +380,37 @@ fn a_controller_that_is_given_twice_is_not_said_to_run() {
     let output = scene.run(&["--controller-config", &settings]);
     let said = text(&output.stderr);
     assert!(said.contains("is given twice") && !said.contains("running"), "{said}");
+}
+
+/// Whichever leads first begins the cluster with what it has.
+#[test]
+fn a_controller_that_votes_and_is_not_given_is_asked_for() {
+    let scene = Scene::stopped();
+    let settings = scene.controller.join("controller.properties");
+    let of_one = fs::read_to_string(&settings).unwrap();
+    let with = |voters: &str| {
+        fs::write(&settings, format!("{of_one}controller.quorum.voters={voters}\n")).unwrap();
+        scene.refused()
+    };
+    let said = with("100@a:9,101@b:9,102@c:9");
+    assert!(
+        said.contains("controllers 100, 101, 102 vote from the beginning, and 101, 102 are"),
+        "{said}"
+    );
+    assert!(said.contains("--controller-config"), "{said}");
+    let said = with("");
+    assert!(said.contains("no controller that votes from the beginning"), "{said}");
+    // What `format` was given prevails over the settings.
+    fs::write(&settings, &of_one).unwrap();
+    let whole = fs::read(scene.controller.join(CHECKPOINT)).unwrap();
+    let format_for = |voters: &[i32]| {
+        let bytes = with_voters(&whole, voters);
+        fs::write(scene.controller.join(CHECKPOINT), bytes).unwrap();
+    };
+    format_for(&[100, 103]);
+    assert!(scene.refused().contains("103 is not given"));
+    format_for(&[100]);
+    scene.moved(&[]);
 }
 
 #[test]
