@@ -155,7 +155,10 @@ impl DynamicBrokerConfig {
     /// before. It keeps whatever it is given: a setting that cannot be altered here, or not to this value, is
     /// logged and left out. Nothing is written, for the controller has it on disk.
     ///
-    /// May look up the names of hosts, which takes a while.
+    /// No part is asked before: keys that cannot be used leave the former ones in use, and must not keep the
+    /// broker from what else the cluster has decided.
+    ///
+    /// Looks up the names of hosts if others are given, which takes a while.
     pub fn follow(&self, configs: DynamicConfigs) {
         let of_file = self.current().of_file().clone();
         let (after, refused) = CurrentConfig::admitting(of_file, configs);
@@ -166,17 +169,15 @@ impl DynamicBrokerConfig {
                 "a setting that the cluster has for its brokers does not count here: {why}"
             );
         }
+        // A name that cannot be looked up just now keeps its limit, whatever other setting changes.
+        let hosts = &after.config().max_connections_per_ip_overrides;
+        let is_changed = *hosts != self.current().config().max_connections_per_ip_overrides;
+        let addresses = is_changed.then(|| resolvable(&self.look_up, hosts));
         let mut followed = after.config().clone();
-        followed.max_connections_per_ip_overrides =
-            resolvable(&self.look_up, &after.config().max_connections_per_ip_overrides);
         let mut changes = locked(&self.changes);
-        match changes.validate(&followed) {
-            Ok(()) => changes.follow(&self.current, after, followed),
-            Err(why) => {
-                let level = limited(LogKind::Settings, Level::Error);
-                log!(level, "this broker keeps its settings, not those of the cluster: {why}");
-            }
-        }
+        followed.max_connections_per_ip_overrides =
+            addresses.unwrap_or_else(|| changes.followed.max_connections_per_ip_overrides.clone());
+        changes.follow(&self.current, after, followed);
     }
 }
 
@@ -402,6 +403,25 @@ mod tests {
         assert_eq!(again.current().config().log_roll_ms, None, "nothing is kept here");
     }
 
+    /// As a listener does whose keystore cannot be read.
+    #[test]
+    fn a_part_that_refuses_what_the_cluster_has_does_not_keep_the_others_from_following() {
+        let dir = TempDir::new();
+        let dirs = [dir.path().to_path_buf()];
+        let config = DynamicBrokerConfig::open_in(&dirs, &KafkaConfig::default()).unwrap();
+        let (refuses, part) = (Arc::new(Refuses), Arc::new(Part::default()));
+        config.add_reconfigurable(&refuses);
+        config.add_reconfigurable(&part);
+        let of_all =
+            ["log.roll.ms", "min.insync.replicas"].map(|it| (it.to_string(), "7".to_string()));
+        config.follow(DynamicConfigs {
+            of_all: ConfigMap::from(of_all),
+            ..DynamicConfigs::default()
+        });
+        assert_eq!(part.last().min_insync_replicas, 7);
+        assert_eq!(config.current().config().log_roll_ms, Some(7));
+    }
+
     /// A part that cannot follow the settings.
     struct Panics;
 
@@ -461,5 +481,37 @@ mod tests {
         let shown = config.current().config().max_connections_per_ip_overrides.clone();
         assert_eq!(shown, [("slow.test".to_string(), 5)]);
         assert!(asked.try_recv().is_err(), "a name is looked up once");
+    }
+
+    #[test]
+    fn a_host_that_cannot_be_looked_up_any_more_keeps_its_limit_when_the_cluster_changes_others() {
+        let dir = TempDir::new();
+        let (answer, answers) = mpsc::channel();
+        let answers = Mutex::new(answers);
+        let look_up = move |_: &str| {
+            let answer = answers.lock().unwrap().try_recv();
+            answer.map(|it: Ipv4Addr| vec![IpAddr::V4(it)]).map_err(|_| io::Error::other("gone"))
+        };
+        let of_file = KafkaConfig {
+            max_connections_per_ip_overrides: vec![("host.test".to_string(), 5)],
+            ..KafkaConfig::default()
+        };
+        answer.send(Ipv4Addr::new(192, 0, 2, 1)).unwrap();
+        let dirs = [dir.path().to_path_buf()];
+        let config = DynamicBrokerConfig::open_with(&dirs, &of_file, Box::new(look_up)).unwrap();
+        let part = Arc::new(Part::default());
+        config.add_reconfigurable(&part);
+        let of_cluster = |name: &str, value: &str| DynamicConfigs {
+            of_all: ConfigMap::from([(name.to_string(), value.to_string())]),
+            ..DynamicConfigs::default()
+        };
+        config.follow(of_cluster("log.roll.ms", "7"));
+        let limits = |last: &KafkaConfig| last.max_connections_per_ip_overrides.clone();
+        assert_eq!(part.last().log_roll_ms, Some(7));
+        assert_eq!(limits(&part.last()), [("192.0.2.1".to_string(), 5)]);
+        // Another list is looked up.
+        answer.send(Ipv4Addr::new(192, 0, 2, 2)).unwrap();
+        config.follow(of_cluster(OVERRIDES, "other.test:6"));
+        assert_eq!(limits(&part.last()), [("192.0.2.2".to_string(), 6)]);
     }
 }
