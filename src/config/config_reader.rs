@@ -465,6 +465,10 @@ mod tests {
         assert_eq!(names, ["User:CN=a,O=b", "User:c"]);
         assert!(config.allow_everyone_if_no_acl_found && config.authorizer_class_name.is_empty());
         assert!(errors("super.users=alice")[0].contains("such as User:alice"));
+        for by_commas in ["User:a,User:b", "User:c;User:a, User:b", "User:a,O=b,User:c"] {
+            let error = &errors(&format!("super.users={by_commas}"))[0];
+            assert!(error.contains("with semicolons between them: `User:a,"), "{error}");
+        }
     }
 
     #[test]

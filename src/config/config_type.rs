@@ -355,7 +355,21 @@ impl Kind for Vec<KafkaPrincipal> {
     fn parse(text: &str) -> Result<Self, String> {
         let principals = text.split(';').map(str::trim).filter(|it| !it.is_empty());
         let principals = principals.map(KafkaPrincipal::parse);
-        principals.collect::<Option<_>>().ok_or_else(Self::must_be)
+        let principals: Self = principals.collect::<Option<_>>().ok_or_else(Self::must_be)?;
+        // Kafka takes both for the name of one, who never comes.
+        let holds_another = |it: &&KafkaPrincipal| {
+            let is_another = |part: &str| {
+                KafkaPrincipal::parse(part.trim())
+                    .is_some_and(|other| other.principal_type == it.principal_type)
+            };
+            it.name.split(',').skip(1).any(is_another)
+        };
+        match principals.iter().find(holds_another) {
+            Some(it) => {
+                Err(format!("{}: `{it}` is one of them, with a comma in it", Self::must_be()))
+            }
+            None => Ok(principals),
+        }
     }
 
     fn show(value: &Self) -> String {
