@@ -67,21 +67,23 @@ pub(crate) enum Owner {
 
 impl NodeDirectories {
     /// # Errors
-    /// In a sentence: a directory that is missing, in use, or nobody's.
+    /// In a sentence: a directory that is missing, given twice, in use, or nobody's.
     pub(crate) fn open(paths: &[PathBuf]) -> Result<Self, String> {
-        let dirs = paths.iter().map(|it| NodeDirectory::open(it));
-        Ok(Self(dirs.collect::<Result<_, _>>()?))
+        let mut dirs: Vec<NodeDirectory> = Vec::new();
+        for path in paths {
+            let path = absolute(path)?;
+            // Its second lock would be said to be that of a broker which runs.
+            if dirs.iter().any(|it| it.path == path) {
+                return Err(format!("{} is given twice: name it once in log.dirs", path.display()));
+            }
+            dirs.push(NodeDirectory::open(path)?);
+        }
+        Ok(Self(dirs))
     }
 }
 
 impl NodeDirectory {
-    fn open(path: &Path) -> Result<Self, String> {
-        let path = path.canonicalize().map_err(|error| {
-            format!(
-                "there is no log directory {}: {error}; name those of the single node with log.dirs",
-                path.display()
-            )
-        })?;
+    fn open(path: PathBuf) -> Result<Self, String> {
         let lock = try_lock_directory(&path).map_err(|error| error.to_string())?;
         let lock = lock
             .ok_or_else(|| format!("a broker is running on {}: stop it first", path.display()))?;
@@ -105,6 +107,15 @@ impl NodeDirectory {
         };
         Ok(Self { path, _lock: lock, owner, directory_id })
     }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, String> {
+    path.canonicalize().map_err(|error| {
+        format!(
+            "there is no log directory {}: {error}; name those of the single node with log.dirs",
+            path.display()
+        )
+    })
 }
 
 /// What is to go into the metadata log of a cluster.
@@ -357,5 +368,6 @@ mod tests {
         let _lock = try_lock_directory(second.path()).unwrap();
         assert!(refused(&[&first, &second]).contains("a broker is running on"));
         assert!(refused(&[&first, &TempDir::new()]).contains("has no meta.properties"));
+        assert!(refused(&[&first, &first]).contains("is given twice"));
     }
 }
