@@ -521,6 +521,33 @@ fn a_log_that_is_made_while_the_settings_of_the_broker_change_has_the_new_ones()
     }
 }
 
+/// A later topic of the name would begin with the watermark of the one that went.
+#[test]
+fn a_checkpoint_that_is_written_while_a_replica_goes_does_not_bring_it_back() {
+    let mut broker = Broker::with_foo(OTHER);
+    let (id, bar) = (topic_id(1), TopicAndPartition::new("bar", 0));
+    broker.cluster.topic("bar", id).partition(id, 0, &[LOCAL], LOCAL);
+    broker.apply();
+    let (log, manager) = (broker.log_manager.get_log(&bar).unwrap(), &broker.replica_manager);
+    for round in 0..300 {
+        manager.host(&id, &bar, || Ok((Arc::clone(&log), Offset(0)))).unwrap();
+        let begin = Barrier::new(4);
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    begin.wait();
+                    manager.checkpoint_high_watermarks().unwrap();
+                });
+            }
+            begin.wait();
+            manager.stop_replicas(std::slice::from_ref(&bar));
+            manager.checkpoint_high_watermarks().unwrap();
+        });
+        let checkpointed = manager.checkpointed_high_watermarks().unwrap();
+        assert_eq!(checkpointed.keys().collect::<Vec<_>>(), [&foo()], "round {round}");
+    }
+}
+
 /// Port of `PartitionTest.testTopicIdAndPartitionMetadataFileForLeader` and
 /// `PartitionTest.testTopicIdAndPartitionMetadataFileForFollower`.
 #[test]
