@@ -16,6 +16,7 @@ use transferto::common::time::Time;
 use transferto::common::topic_partition::TopicAndPartition;
 use transferto::common::units::{LeaderEpoch, Offset};
 use transferto::config::config_reader::read_settings;
+use transferto::config::limit::Limit;
 use transferto::config::log_config::LogConfig;
 use transferto::coordinator::group_config::{GroupConfig, OffsetConfig};
 use transferto::coordinator::group_coordinator::GroupCoordinator;
@@ -60,6 +61,17 @@ fn group_config() -> GroupConfig {
         group_max_session_timeout_ms: 300_000,
         group_max_size: 10,
         group_initial_rebalance_delay_ms: 0,
+    }
+}
+
+fn offset_config(memory_max_bytes: Limit) -> OffsetConfig {
+    OffsetConfig {
+        max_metadata_size: 4096,
+        offsets_retention_ms: 60_000,
+        load_buffer_size: 5_242_880,
+        offset_commit_timeout_ms: 5_000,
+        offset_commit_required_acks: -1,
+        memory_max_bytes,
     }
 }
 
@@ -122,14 +134,7 @@ impl Broker {
             .unwrap(),
         );
         let manager = GroupMetadataManager::new(
-            OffsetConfig {
-                max_metadata_size: 4096,
-                offsets_retention_ms: 60_000,
-                load_buffer_size: 5_242_880,
-                offset_commit_timeout_ms: 5_000,
-                offset_commit_required_acks: -1,
-                memory_max_bytes: settings.transferto_group_memory_max_bytes,
-            },
+            offset_config(settings.transferto_group_memory_max_bytes),
             GroupTable::in_cluster(),
             Arc::clone(&replica_manager),
             Arc::clone(&time),
