@@ -1,11 +1,11 @@
 //! Port of `kafka.server.ReplicaManager`: fetches and appends over many partitions, now or when
 //! they can be answered.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use log::{Level, log};
@@ -682,26 +682,25 @@ impl ReplicaManager {
     /// # Errors
     /// The first of those that the directories met.
     pub fn checkpoint_high_watermarks(&self) -> Result<(), KafkaError> {
-        let mut by_dir: HashMap<PathBuf, BTreeMap<TopicAndPartition, Offset>> = HashMap::new();
-        for partition in self.local_logs.all_partitions() {
-            let replica = partition.local_replica();
-            let high_watermark = replica.high_watermark().message_offset;
-            by_dir
-                .entry(replica.log.log_dir().path().to_path_buf())
-                .or_default()
-                .insert(partition.topic_and_partition.clone(), high_watermark);
+        if !self.local_logs.has_hosted() {
+            return Ok(()); // The files are still to be read.
         }
-        let has_hosted = self.local_logs.has_hosted();
-        let write = |(log_dir, file): &(Arc<LogDirStatus>, OffsetCheckpoint)| match by_dir
-            .get(log_dir.path())
-        {
-            Some(high_watermarks) => log_dir.note(file.write(high_watermarks).map_err(Into::into)),
-            // The last partition of the directory is gone, and a later one of its name begins anew. Before the first
-            // one is hosted the file is still to be read.
-            None if has_hosted => log_dir.note(file.write(&BTreeMap::new()).map_err(Into::into)),
-            None => Ok(()),
+        // Of a directory whose last partition is gone, too: a later one of its name begins anew.
+        let write = |(log_dir, file): &(Arc<LogDirStatus>, OffsetCheckpoint)| {
+            let current = || self.high_watermarks_in(log_dir.path());
+            log_dir.note(file.write_current(current).map_err(Into::into))
         };
         self.online_checkpoints().map(write).fold(Ok(()), Result::and)
+    }
+
+    fn high_watermarks_in(&self, dir: &Path) -> BTreeMap<TopicAndPartition, Offset> {
+        let all = self.local_logs.all_partitions().into_iter();
+        let lies_there = |it: &Arc<Partition>| it.local_replica().log.log_dir().path() == dir;
+        let watermark = |it: Arc<Partition>| {
+            let high_watermark = it.local_replica().high_watermark().message_offset;
+            (it.topic_and_partition.clone(), high_watermark)
+        };
+        all.filter(lies_there).map(watermark).collect()
     }
 
     fn online_checkpoints(&self) -> impl Iterator<Item = &(Arc<LogDirStatus>, OffsetCheckpoint)> {

@@ -16,6 +16,7 @@ use transferto::common::time::Time;
 use transferto::common::topic_partition::TopicAndPartition;
 use transferto::common::units::{LeaderEpoch, Offset};
 use transferto::config::config_reader::read_settings;
+use transferto::config::limit::Limit;
 use transferto::config::log_config::LogConfig;
 use transferto::coordinator::group_config::{GroupConfig, OffsetConfig};
 use transferto::coordinator::group_coordinator::GroupCoordinator;
@@ -44,6 +45,8 @@ use transferto::storage::files::partition_metadata_file::PARTITION_METADATA_FILE
 use transferto::storage::log_manager::{LogManager, LogManagerConfig};
 
 use transferto::image::records::broker_records::RegisterBrokerRecord;
+use transferto::image::records::config_records::{BROKER, ConfigRecord};
+use transferto::image::records::metadata_record::MetadataRecord;
 
 use crate::images::{Cluster, of_listeners, topic_id};
 use crate::recording_fetchers::RecordingFetchers;
@@ -58,6 +61,17 @@ fn group_config() -> GroupConfig {
         group_max_session_timeout_ms: 300_000,
         group_max_size: 10,
         group_initial_rebalance_delay_ms: 0,
+    }
+}
+
+fn offset_config(memory_max_bytes: Limit) -> OffsetConfig {
+    OffsetConfig {
+        max_metadata_size: 4096,
+        offsets_retention_ms: 60_000,
+        load_buffer_size: 5_242_880,
+        offset_commit_timeout_ms: 5_000,
+        offset_commit_required_acks: -1,
+        memory_max_bytes,
     }
 }
 
@@ -77,12 +91,14 @@ struct Broker {
     group_coordinator: Arc<GroupCoordinator>,
     quota_managers: Arc<QuotaManagers>,
     publisher: BrokerMetadataPublisher,
+    scheduler: Arc<MockScheduler>,
 }
 
 impl Broker {
     fn start(dir: &Path) -> Self {
         let time = Arc::new(MockTime::new());
-        let scheduler: Arc<dyn Scheduler> = Arc::new(MockScheduler::new(Arc::clone(&time)));
+        let background = Arc::new(MockScheduler::new(Arc::clone(&time)));
+        let scheduler: Arc<dyn Scheduler> = background.clone();
         let time: Arc<dyn Time> = time;
         let settings = read_settings([("broker.id", "1")]).unwrap();
         let config = LogManagerConfig {
@@ -118,14 +134,7 @@ impl Broker {
             .unwrap(),
         );
         let manager = GroupMetadataManager::new(
-            OffsetConfig {
-                max_metadata_size: 4096,
-                offsets_retention_ms: 60_000,
-                load_buffer_size: 5_242_880,
-                offset_commit_timeout_ms: 5_000,
-                offset_commit_required_acks: -1,
-                memory_max_bytes: settings.transferto_group_memory_max_bytes,
-            },
+            offset_config(settings.transferto_group_memory_max_bytes),
             GroupTable::in_cluster(),
             Arc::clone(&replica_manager),
             Arc::clone(&time),
@@ -144,7 +153,14 @@ impl Broker {
             security: security_publishers(&quota_managers),
             loading_progress: Arc::default(),
         });
-        Self { log_manager, replica_manager, group_coordinator, quota_managers, publisher }
+        Self {
+            log_manager,
+            replica_manager,
+            group_coordinator,
+            quota_managers,
+            publisher,
+            scheduler: background,
+        }
     }
 
     fn publish(&self, cluster: &mut Cluster) {
@@ -187,6 +203,25 @@ fn two_topics() -> Cluster {
     cluster.topic("foo", FOO).partition(FOO, 0, &[LOCAL], LOCAL);
     cluster.topic("bar", topic_id(1)).partition(topic_id(1), 0, &[LOCAL], LOCAL);
     cluster
+}
+
+/// A broker that took fewer replicas in sync than the cluster asks for would acknowledge what is not safe.
+#[test]
+fn the_first_image_is_published_when_the_settings_are_in_force_that_the_cluster_has() {
+    let dir = TempDir::new();
+    let broker = Broker::start(dir.path());
+    let mut cluster = two_topics();
+    cluster.replay(MetadataRecord::Config(ConfigRecord {
+        resource_type: BROKER,
+        resource_name: String::new(),
+        name: "min.insync.replicas".to_string(),
+        value: Some("2".to_string()),
+    }));
+    broker.publish(&mut cluster);
+    assert_eq!(broker.is_published(), Ok(false));
+    broker.scheduler.tick();
+    assert_eq!(broker.is_published(), Ok(true));
+    broker.stop();
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Barrier};
+use std::thread;
 
 use support::records::batch;
 use support::temp::TempDir;
@@ -17,6 +18,8 @@ use transferto::common::scheduler::Scheduler;
 use transferto::common::time::Time;
 use transferto::common::topic_partition::TopicAndPartition;
 use transferto::common::units::{LeaderEpoch, Offset};
+use transferto::config::dynamic_config::BrokerReconfigurable;
+use transferto::config::kafka_config::KafkaConfig;
 use transferto::config::log_config::LogConfig;
 use transferto::image::current_image::CurrentImage;
 use transferto::image::metadata_delta::LocalReplicaChanges;
@@ -443,6 +446,106 @@ fn logs_follow_the_settings_of_their_topic_and_pass_over_what_they_do_not_have()
     broker.cluster.configure("foo", "max.message.bytes", None);
     broker.apply();
     assert_eq!(config(&broker).max_message_size, default.max_message_size);
+}
+
+/// What two threads change at the same time: one the settings of the broker, the other those of the topics.
+struct AtTheSameTime {
+    settings: KafkaConfig,
+}
+
+impl AtTheSameTime {
+    /// Has the broker set to `message.max.bytes` while it follows what `cluster` says since the last call.
+    fn follow(&mut self, broker: &mut Broker, message_max_bytes: usize) {
+        let Broker { cluster, image, log_manager, changes, .. } = broker;
+        let new = KafkaConfig { message_max_bytes, ..self.settings.clone() };
+        let old = std::mem::replace(&mut self.settings, new.clone());
+        let (changes, begin) = (&*changes, Barrier::new(2));
+        let publication = cluster.publish();
+        let (before, after) = (&publication.before.topics, &publication.after.topics);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                begin.wait();
+                log_manager.reconfigure(&old, &new);
+                changes.reconfigure(&old, &new);
+            });
+            begin.wait();
+            image.set(Arc::clone(&publication.after));
+            changes.apply(&publication.delta.topics, before, after);
+        });
+    }
+}
+
+#[test]
+fn logs_go_by_the_newest_settings_of_topic_and_broker_whichever_thread_is_the_last() {
+    const TOPICS: u8 = 50;
+    let (mut broker, mut both) =
+        (Broker::new(), AtTheSameTime { settings: KafkaConfig::default() });
+    let name = |number: u8| format!("topic-{number}");
+    for number in 0..TOPICS {
+        broker.cluster.topic(&name(number), topic_id(number));
+        broker.cluster.partition(topic_id(number), 0, &[LOCAL], LOCAL);
+    }
+    broker.apply();
+    for round in 1..200 {
+        for number in 0..TOPICS {
+            let value = (round * 1_000).to_string();
+            broker.cluster.configure(&name(number), "segment.jitter.ms", Some(&value));
+        }
+        both.follow(&mut broker, round);
+        for number in 0..TOPICS {
+            let key = TopicAndPartition::new(&name(number), 0);
+            let config = broker.log_manager.get_log(&key).unwrap().config();
+            let found = (config.max_message_size, config.segment_jitter_ms);
+            assert_eq!(found, (round, round as i64 * 1_000), "{key} in round {round}");
+        }
+    }
+}
+
+#[test]
+fn a_log_that_is_made_while_the_settings_of_the_broker_change_has_the_new_ones() {
+    let (mut broker, mut both) =
+        (Broker::new(), AtTheSameTime { settings: KafkaConfig::default() });
+    for round in 1..60 {
+        let id = topic_id(u8::try_from(round).unwrap());
+        let name = format!("topic-{round}");
+        broker.cluster.topic(&name, id);
+        for number in 0..5 {
+            broker.cluster.partition(id, number, &[LOCAL], LOCAL);
+        }
+        both.follow(&mut broker, round);
+        for number in 0..5 {
+            let key = TopicAndPartition::new(&name, number);
+            let config = broker.log_manager.get_log(&key).unwrap().config();
+            assert_eq!(config.max_message_size, round, "{key}");
+        }
+    }
+}
+
+/// A later topic of the name would begin with the watermark of the one that went.
+#[test]
+fn a_checkpoint_that_is_written_while_a_replica_goes_does_not_bring_it_back() {
+    let mut broker = Broker::with_foo(OTHER);
+    let (id, bar) = (topic_id(1), TopicAndPartition::new("bar", 0));
+    broker.cluster.topic("bar", id).partition(id, 0, &[LOCAL], LOCAL);
+    broker.apply();
+    let (log, manager) = (broker.log_manager.get_log(&bar).unwrap(), &broker.replica_manager);
+    for round in 0..300 {
+        manager.host(&id, &bar, || Ok((Arc::clone(&log), Offset(0)))).unwrap();
+        let begin = Barrier::new(4);
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    begin.wait();
+                    manager.checkpoint_high_watermarks().unwrap();
+                });
+            }
+            begin.wait();
+            manager.stop_replicas(std::slice::from_ref(&bar));
+            manager.checkpoint_high_watermarks().unwrap();
+        });
+        let checkpointed = manager.checkpointed_high_watermarks().unwrap();
+        assert_eq!(checkpointed.keys().collect::<Vec<_>>(), [&foo()], "round {round}");
+    }
 }
 
 /// Port of `PartitionTest.testTopicIdAndPartitionMetadataFileForLeader` and

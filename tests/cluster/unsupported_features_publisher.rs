@@ -109,3 +109,23 @@ fn share_groups_and_tiered_topics_with_a_replica_here_are_named() {
     watched.cluster.configure("ours", "retention.ms", Some("1"));
     assert!(watched.words().is_empty());
 }
+
+/// And nothing is remembered of topics that are gone.
+#[test]
+fn a_topic_that_goes_and_comes_again_is_named_again() {
+    let mut watched = Watched::new();
+    for number in 1..=3 {
+        let (tiered, transactions) = (topic_id(number), topic_id(100 + number));
+        watched.cluster.topic("tiered", tiered).partition(tiered, 0, &[1], 1);
+        watched.cluster.configure("tiered", "remote.storage.enable", Some("true"));
+        watched.cluster.topic(TRANSACTIONS, transactions).partition(transactions, 0, &[1], 1);
+        let words = watched.words().join("\n");
+        assert!(words.contains("topic \"tiered\" has") && words.contains("leads"), "{words}");
+        watched.cluster.remove(tiered).remove(transactions);
+        // The second time they come back in the same publication.
+        if number == 2 {
+            continue;
+        }
+        assert!(watched.words().is_empty());
+    }
+}

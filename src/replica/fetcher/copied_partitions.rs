@@ -463,9 +463,26 @@ impl CopiedPartitions {
             Trouble::Passing => {
                 let level = limited(LogKind::Failures, Level::Error);
                 log!(level, "{key} is asked for again: {error}");
+                self.follow_cut(key);
                 self.delay([key], now_ms);
             }
             Trouble::Final => self.fail(key, error),
+        }
+    }
+
+    /// What has failed may have cut the log before, and the next answer must begin where it ends.
+    fn follow_cut(&mut self, key: &TopicAndPartition) {
+        let Some(state) = self.states.get(key) else { return };
+        let log = self.replicas.log_end_offset(key);
+        let log = log.and_then(|end| Ok((end, self.replicas.latest_epoch(key)?)));
+        match log {
+            Ok((fetch_offset, last_fetched_epoch)) if fetch_offset < state.fetch_offset => {
+                let after =
+                    PartitionFetchState { fetch_offset, last_fetched_epoch, ..state.clone() };
+                self.states.update(key, after);
+            }
+            // Of a log that cannot be looked at the next call says why.
+            Ok(_) | Err(_) => (),
         }
     }
 

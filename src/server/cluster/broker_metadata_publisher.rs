@@ -110,7 +110,8 @@ impl BrokerMetadataPublisher {
     }
 
     /// Waits until the first image is published, for `timeout` at most: then the broker can answer what
-    /// needs a log. Returns whether it is.
+    /// needs a log, and does so by the settings that the cluster has for it, such as `min.insync.replicas`. Returns
+    /// whether it is.
     ///
     /// # Errors
     /// What has kept the logs from being opened, once. Nothing is published after it.
@@ -120,10 +121,11 @@ impl BrokerMetadataPublisher {
             self.first_is_known.wait_timeout_while(locked(&self.first), timeout, is_awaited);
         let (mut first, _) = waited.unwrap_or_else(PoisonError::into_inner);
         match &mut *first {
-            FirstPublication::Awaited => Ok(false),
-            FirstPublication::Done => Ok(true),
-            FirstPublication::Failed(why) => Err(why.take().unwrap_or_else(failed_before)),
+            FirstPublication::Awaited => return Ok(false),
+            FirstPublication::Failed(why) => return Err(why.take().unwrap_or_else(failed_before)),
+            FirstPublication::Done => drop(first),
         }
+        Ok(self.parts.dynamic_configs.wait_until_followed(timeout))
     }
 
     /// Waits until the record by which the controller has unfenced this broker, in `broker_epoch`, is

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use log::error;
 
-use crate::common::lock::locked;
+use crate::common::lock::{locked, locked_again};
 use crate::common::scheduler::Scheduler;
 use crate::config::dynamic_config::DynamicConfigs;
 use crate::image::configurations_image::ConfigurationsImage;
@@ -24,12 +25,18 @@ pub struct DynamicConfigPublisher {
     broker_id: String,
     dynamic_config: Arc<DynamicBrokerConfig>,
     scheduler: Arc<dyn Scheduler>,
-    following: Arc<Mutex<Following>>,
+    following: Arc<Following>,
+}
+
+#[derive(Default)]
+struct Following {
+    state: Mutex<FollowingState>,
+    has_ended: Condvar,
 }
 
 /// The newest settings win, and one task at a time applies them.
 #[derive(Default)]
-struct Following {
+struct FollowingState {
     next: Option<DynamicConfigs>,
     is_running: bool,
 }
@@ -56,18 +63,26 @@ impl DynamicConfigPublisher {
         }
     }
 
+    /// Waits until all that was published is in force, for `timeout` at most. Returns whether it is.
+    pub fn wait_until_followed(&self, timeout: Duration) -> bool {
+        let Following { state, has_ended } = &*self.following;
+        let is_running = |it: &mut FollowingState| it.is_running;
+        let waited = has_ended.wait_timeout_while(locked(state), timeout, is_running);
+        !locked_again(waited).0.is_running
+    }
+
     fn configs_of(&self, configs: &ConfigurationsImage) -> DynamicConfigs {
         let of = |name: &str| configs.brokers.get(name).cloned().unwrap_or_else(BTreeMap::new);
         DynamicConfigs { of_broker: of(&self.broker_id), of_all: of(ALL_BROKERS) }
     }
 
     fn follow(&self, configs: DynamicConfigs) {
-        let mut following = locked(&self.following);
-        following.next = Some(configs);
-        if std::mem::replace(&mut following.is_running, true) {
+        let mut state = locked(&self.following.state);
+        state.next = Some(configs);
+        if std::mem::replace(&mut state.is_running, true) {
             return;
         }
-        drop(following);
+        drop(state);
         let (following, dynamic_config) =
             (Arc::clone(&self.following), Arc::clone(&self.dynamic_config));
         let task = Box::new(move || {
@@ -84,9 +99,12 @@ impl DynamicConfigPublisher {
 }
 
 /// `None` ends the task; the next settings begin another.
-fn take_next(following: &Mutex<Following>) -> Option<DynamicConfigs> {
-    let mut following = locked(following);
-    let next = following.next.take();
-    following.is_running = next.is_some();
+fn take_next(following: &Following) -> Option<DynamicConfigs> {
+    let mut state = locked(&following.state);
+    let next = state.next.take();
+    state.is_running = next.is_some();
+    if next.is_none() {
+        following.has_ended.notify_all();
+    }
     next
 }

@@ -47,14 +47,19 @@ pub struct ReplicaChanges {
     is_in_controlled_shutdown: AtomicBool,
     /// Where each broker was reached at the last change of the cluster.
     end_points: Mutex<BTreeMap<i32, BrokerEndPoint>>,
+    /// The settings of a topic that overrides nothing. Held while a log is given its settings, by these and by the
+    /// newest image: whichever thread is the last to do so knows all that was set.
+    default_config: Mutex<LogConfig>,
 }
 
 impl ReplicaChanges {
     pub fn new(parts: ReplicaParts) -> Self {
+        let default_config = Mutex::new(parts.log_manager.default_config());
         Self {
             parts,
             is_in_controlled_shutdown: AtomicBool::new(false),
             end_points: Mutex::default(),
+            default_config,
         }
     }
 
@@ -97,7 +102,7 @@ impl ReplicaChanges {
     }
 
     /// Deletes, leads and follows what `delta` says, in this order: a topic may go and another of its name
-    /// come at once. Returns what it came to for this broker.
+    /// come at once. The newest image must be set. Returns what it came to for this broker.
     ///
     /// A partition that fails is marked as offline, as its clients learn, and does not keep the
     /// others from changing.
@@ -125,7 +130,7 @@ impl ReplicaChanges {
 
     /// The settings of the logs of each topic, for the start.
     pub fn log_configs(&self, topics: &TopicsImage) -> Vec<(String, LogConfig)> {
-        let defaults = self.parts.log_manager.default_config();
+        let defaults = locked(&self.default_config).clone();
         let overriding = topics.iter().filter(|(_, topic)| !topic.config.is_empty());
         overriding
             .map(|(name, topic)| (name.to_string(), log_config(name, topic, &defaults)))
@@ -282,28 +287,40 @@ impl ReplicaChanges {
         topic: &TopicImage,
         place: LogPlace,
     ) -> Result<Arc<Log>, KafkaError> {
-        let log_manager = &self.parts.log_manager;
-        let config = log_config(&key.topic, topic, &log_manager.default_config());
-        log_manager.create_log_of(&topic.id, key, &config, place)
+        let defaults = locked(&self.default_config).clone();
+        let config = log_config(&key.topic, topic, &defaults);
+        let log = self.parts.log_manager.create_log_of(&topic.id, key, &config, place)?;
+        // Who has changed the defaults since may not have found it yet.
+        self.update_log(key);
+        Ok(log)
     }
 
     /// Port of `TopicConfigHandler.processConfigChanges`.
     fn update_config(&self, name: &str, after: &TopicsImage) {
         let quotas = self.parts.replica_manager.quotas();
         let Some(topic) = after.topic(name) else { return quotas.remove_topic(name) };
-        let defaults = self.parts.log_manager.default_config();
-        self.update_logs(name, topic, &defaults);
+        self.update_logs(name);
+        let defaults = locked(&self.default_config).clone();
         quotas.update_topic(name, &log_config(name, topic, &defaults), self.parts.broker_id);
     }
 
-    fn update_logs(&self, name: &str, topic: &TopicImage, defaults: &LogConfig) {
-        let config = log_config(name, topic, defaults);
-        for partition in 0..topic.partition_count() {
-            if let Some(log) =
-                self.parts.log_manager.get_log(&TopicAndPartition::new(name, partition))
-            {
-                log.update_config(config.clone());
-            }
+    fn update_logs(&self, name: &str) {
+        let defaults = locked(&self.default_config);
+        let image = self.parts.image.get();
+        let Some(topic) = image.topics.topic(name) else { return };
+        let config = log_config(name, topic, &defaults);
+        let keys = (0..topic.partition_count()).map(|it| TopicAndPartition::new(name, it));
+        for log in keys.filter_map(|key| self.parts.log_manager.get_log(&key)) {
+            log.update_config(config.clone());
+        }
+    }
+
+    fn update_log(&self, key: &TopicAndPartition) {
+        let defaults = locked(&self.default_config);
+        let image = self.parts.image.get();
+        let topic = image.topics.topic(&key.topic);
+        if let (Some(topic), Some(log)) = (topic, self.parts.log_manager.get_log(key)) {
+            log.update_config(log_config(&key.topic, topic, &defaults));
         }
     }
 }
@@ -312,9 +329,10 @@ impl ReplicaChanges {
 impl BrokerReconfigurable for ReplicaChanges {
     fn reconfigure(&self, old: &KafkaConfig, new: &KafkaConfig) {
         let (old, new) = (LogConfig::from_broker(old), LogConfig::from_broker(new));
+        *locked(&self.default_config) = new.clone();
         if old != new {
-            for (name, topic) in self.parts.image.get().topics.iter() {
-                self.update_logs(name, topic, &new);
+            for (name, _) in self.parts.image.get().topics.iter() {
+                self.update_logs(name);
             }
         }
     }

@@ -61,6 +61,17 @@ impl UnsupportedFeaturesPublisher {
         ));
     }
 
+    /// One that comes again under the same name is another.
+    fn forget_deleted(&self, delta: &MetadataDelta) {
+        let mut warned = locked(&self.warned);
+        for (name, _) in &delta.topics.deleted {
+            warned.tiered_topics.remove(name);
+            if name == TRANSACTION_STATE_TOPIC_NAME {
+                warned.transaction_partitions.clear();
+            }
+        }
+    }
+
     fn look_at_topics(&self, delta: &MetadataDelta, after: &MetadataImage) {
         let touched = delta.topics.changed.iter().chain(&delta.topics.changed_configs);
         for name in touched {
@@ -128,6 +139,7 @@ impl MetadataPublisher for UnsupportedFeaturesPublisher {
         if delta.is_cluster_changed {
             self.look_at_brokers(after);
         }
+        self.forget_deleted(delta);
         self.look_at_topics(delta, after);
     }
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
 
+use support::records::batch;
 use transferto::common::errors::Errors;
 use transferto::common::hang_up::HangUp;
 use transferto::common::units::{LeaderEpoch, Offset};
@@ -394,6 +395,26 @@ fn a_follower_on_a_full_disk_goes_on_when_there_is_room() {
     fs::remove_dir(in_the_way).unwrap();
     assert_delayed(&scene);
     scene.assert_logs_equal();
+}
+
+/// An empty log is cut to where the first batch begins, of which the leader has deleted a part, before the disk
+/// refuses that batch.
+#[test]
+fn a_follower_whose_log_was_cut_on_a_full_disk_goes_on_when_there_is_room() {
+    let scene = Scene::of(1, &[], &[]);
+    let leader = Arc::clone(scene.leader().log());
+    leader.append(&mut batch(&["a", "b", "c"]), LeaderEpoch(1)).unwrap();
+    leader.update_high_watermark(Offset(3));
+    leader.delete_records_before(Offset(1)).unwrap();
+    assert!(scene.fetch());
+    assert_eq!(scene.follower().end(), 1, "it begins where its leader does");
+    let in_the_way = scene.follower().log().dir().join("leader-epoch-checkpoint.tmp");
+    fs::create_dir(&in_the_way).unwrap();
+    assert!(scene.fetch());
+    assert!(scene.follower().bytes().is_empty() && !scene.failed.contains(&key()));
+    fs::remove_dir(in_the_way).unwrap();
+    assert_delayed(&scene);
+    scene.catch_up();
 }
 
 /// Port of `AbstractFetcherThreadTest.testFetcherThreadHandlingPartitionFailureDuringAppending` (KAFKA-8346).
