@@ -221,8 +221,9 @@ impl Log {
     ///
     /// # Errors
     /// `UNSUPPORTED_FOR_MESSAGE_FORMAT` if the producer has no transaction open here, and all that is here is below the
-    /// high watermark: its coordinator then knows that there is nothing to end. `INVALID_PRODUCER_EPOCH` for an epoch that is over; otherwise as
-    /// [`append`](Self::append).
+    /// high watermark: its coordinator then knows that there is nothing to end. `INVALID_PRODUCER_EPOCH` for an epoch
+    /// that is over; `TRANSACTION_COORDINATOR_FENCED` if a coordinator of a later epoch has ended a transaction of the
+    /// producer; otherwise as [`append`](Self::append).
     pub fn append_marker(
         &self,
         marker: &EndTransactionMarker,

@@ -1,5 +1,7 @@
 //! What a log that was copied from a leader of Kafka's own keeps of its transactions.
 
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use support::records::batch;
@@ -140,6 +142,56 @@ fn a_transaction_that_was_copied_is_ended_once() {
         Errors::UnsupportedForMessageFormat,
         "it has ended"
     );
+}
+
+/// Port of `ProducerStateManagerTest.testCoordinatorFencing` and
+/// `ProducerStateManagerTest.testCoordinatorFencedAfterReload`.
+#[test]
+fn a_coordinator_that_has_been_replaced_ends_no_transaction_not_even_after_a_restart() {
+    let by = |coordinator_epoch| EndTransactionMarker { coordinator_epoch, ..marker(EPOCH) };
+    let fenced = Some(Errors::TransactionCoordinatorFenced);
+    let refusal = |log: &Log, epoch| {
+        log.append_marker(&by(epoch), LEADER_EPOCH).err().map(|error| error.code())
+    };
+    let test = TestLog::new(LogConfig::default());
+    let mut log = test.log();
+    copy_transactional(&log, 0);
+    assert_eq!(refusal(&log, 5), None);
+    copy_transactional(&log, 1);
+    log.close().unwrap();
+    // From the snapshot, and from the batches alone.
+    for is_snapshot_there in [true, false] {
+        if !is_snapshot_there {
+            log.close().unwrap();
+            let is_snapshot = |it: &Path| it.extension().is_some_and(|it| it == "snapshot");
+            let files = fs::read_dir(log.dir()).unwrap().map(|it| it.unwrap().path());
+            files.filter(|it| is_snapshot(it)).for_each(|it| fs::remove_file(it).unwrap());
+        }
+        log = test.log_after_clean_shutdown();
+        let producer = log.producer(PRODUCER).unwrap().unwrap();
+        assert_eq!(producer.coordinator_epoch(), 5, "{is_snapshot_there}");
+        assert_eq!(refusal(&log, 4), fenced);
+    }
+    assert_eq!(refusal(&log, 5), None, "the same coordinator goes on");
+    assert_eq!(refusal(&log, 4), fenced, "also where nothing is open");
+    copy_transactional(&log, 2);
+    assert_eq!(refusal(&log, 7), None, "and so does the next one");
+    assert_eq!(refusal(&log, 6), fenced);
+}
+
+#[test]
+fn a_follower_learns_of_coordinators_from_the_markers_that_it_copies() {
+    let test = TestLog::new(LogConfig::default());
+    let log = test.log();
+    copy_transactional(&log, 0);
+    let copied = EndTransactionMarker { coordinator_epoch: 3, ..marker(EPOCH + 1) };
+    let bytes = copied.batch(log.log_end_offset().0, 0, 1_000).unwrap();
+    log.append_as_follower(&bytes, ANY_EPOCH).unwrap();
+    let producer = log.producer(PRODUCER).unwrap().unwrap();
+    assert_eq!((producer.coordinator_epoch(), producer.producer_epoch()), (3, EPOCH + 1));
+    let late = EndTransactionMarker { coordinator_epoch: 2, ..marker(EPOCH + 1) };
+    let refused = log.append_marker(&late, LEADER_EPOCH).unwrap_err().code();
+    assert_eq!(refused, Errors::TransactionCoordinatorFenced);
 }
 
 #[test]
