@@ -85,6 +85,7 @@ errors! {
     OutOfOrderSequenceNumber = 45, "OUT_OF_ORDER_SEQUENCE_NUMBER", "the producer's sequence number has a gap";
     DuplicateSequenceNumber = 46, "DUPLICATE_SEQUENCE_NUMBER", "the producer's sequence number was used already";
     InvalidProducerEpoch = 47, "INVALID_PRODUCER_EPOCH", "the producer's epoch is old";
+    TransactionCoordinatorFenced = 52, "TRANSACTION_COORDINATOR_FENCED", "another broker coordinates the producer's transactions by now";
     TransactionalIdAuthorizationFailed = 53, "TRANSACTIONAL_ID_AUTHORIZATION_FAILED", "not authorized for the transactional id";
     SecurityDisabled = 54, "SECURITY_DISABLED", "no authorizer is configured";
     OperationNotAttempted = 55, "OPERATION_NOT_ATTEMPTED", "the operation was not attempted";

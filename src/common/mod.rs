@@ -2,6 +2,7 @@
 
 pub mod sasl_mechanism_names;
 pub mod end_point;
+pub mod failures;
 pub mod file_descriptors;
 pub mod http_end_point;
 pub mod kafka_principal;

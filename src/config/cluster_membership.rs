@@ -84,9 +84,30 @@ fn too_many_replicas(config: &KafkaConfig) -> Option<Contradiction> {
 
 /// A user of Kafka expects such a process to join them. Alone it would take what clients write to the cluster.
 fn named_others(config: &KafkaConfig) -> Option<Contradiction> {
-    if config.process_roles != ProcessRoles::BrokerAndController {
-        return None;
+    match config.process_roles {
+        ProcessRoles::Unset => named_without_role(config),
+        ProcessRoles::BrokerAndController => named_beside_itself(config),
+        ProcessRoles::Broker => None,
     }
+}
+
+/// Kafka does not start either: it asks for `process.roles`, and before 4 for `zookeeper.connect`.
+fn named_without_role(config: &KafkaConfig) -> Option<Contradiction> {
+    let voters = &config.controller_quorum_voters;
+    let servers = &config.controller_quorum_bootstrap_servers;
+    let named = [
+        ("controller.quorum.voters", shown(voters)),
+        ("controller.quorum.bootstrap.servers", shown(servers)),
+    ];
+    let (name, named) = named.into_iter().find(|(_, named)| !named.is_empty())?;
+    let why = format!(
+        "names controllers, and without `process.roles` this is a node that is alone: set `process.roles=broker` to \
+         join their cluster; for a node that is alone, leave `{name}` out"
+    );
+    Some(wrong(name, named, &why))
+}
+
+fn named_beside_itself(config: &KafkaConfig) -> Option<Contradiction> {
     let voters = &config.controller_quorum_voters;
     let servers = &config.controller_quorum_bootstrap_servers;
     let of_voters = voters.iter().map(|it| (it.id == config.broker_id, &it.address));
@@ -381,6 +402,27 @@ mod tests {
                     "{error}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn controllers_are_not_named_without_a_role() {
+        for (name, named) in [
+            ("controller.quorum.bootstrap.servers", "localhost:9093"),
+            ("controller.quorum.bootstrap.servers", "a:9093,b:9093"),
+            ("controller.quorum.voters", "1@localhost:9093"),
+        ] {
+            let line = format!("{name}={named}\n");
+            for roles in ["", "process.roles=\n"] {
+                let errors = errors_of(&format!("{line}node.id=1\n{roles}"));
+                let refused =
+                    format!("`{name}={named}`: names controllers, and without `process.roles`");
+                assert!(errors.len() == 1 && errors[0].contains(&refused), "{errors:?}");
+                let advice = format!("for a node that is alone, leave `{name}` out");
+                assert!(errors[0].contains("set `process.roles=broker`"), "{errors:?}");
+                assert!(errors[0].ends_with(&advice), "{errors:?}");
+            }
+            assert!(errors_of(&format!("{name}=\n")).is_empty(), "none is named");
         }
     }
 

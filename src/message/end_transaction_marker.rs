@@ -6,13 +6,19 @@
 //! value  i16 version 0    i32 the epoch of the coordinator
 //! ```
 
+use byteorder::{BigEndian, ByteOrder};
+
 use crate::common::errors::KafkaError;
-use crate::message::record_batch::{CONTROL_FLAG, TRANSACTIONAL_FLAG};
+use crate::message::record_batch::{CONTROL_FLAG, RecordBatch, TRANSACTIONAL_FLAG};
 use crate::message::record_batch_builder::RecordBatchBuilder;
 
 const VERSION: i16 = 0;
 const COMMIT: i16 = 1;
 const NO_SEQUENCE: i32 = -1;
+/// Where the epoch of the coordinator stands in the value.
+const COORDINATOR_EPOCH_OFFSET: usize = 2;
+/// No batch that holds just a marker is larger: Kafka's has 78 bytes.
+pub const MARKER_BATCH_BYTES_MAX: usize = 256;
 
 /// How the transaction of a producer has ended, as its coordinator says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,9 +57,22 @@ pub fn is_commit_marker(key: &[u8]) -> bool {
     key.get(2..4) == Some(&COMMIT.to_be_bytes())
 }
 
+/// The epoch of the coordinator that had the marker in `batch` written; `None` if there is none that can be read.
+pub fn coordinator_epoch_of(batch: &[u8]) -> Option<i32> {
+    let batch = RecordBatch::parse(batch).ok().filter(|it| it.is_control_batch())?;
+    let mut coordinator_epoch = None;
+    let read = batch.for_each_record(&mut |record| {
+        let epoch = record.value.and_then(|value| value.get(COORDINATOR_EPOCH_OFFSET..));
+        coordinator_epoch = epoch.filter(|it| it.len() >= 4).map(BigEndian::read_i32);
+        Ok(())
+    });
+    read.ok().and(coordinator_epoch)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::record_batch::ATTRIBUTES_OFFSET;
 
     /// Of Kafka 4.4.0: the marker of an aborted transaction of producer 0, as it lies in its log.
     #[test]
@@ -66,6 +85,28 @@ mod tests {
         };
         let batch = marker.batch(5, 0, 0x1a2_2d15_79e5).unwrap();
         assert_eq!(batch, KAFKAS);
+    }
+
+    #[test]
+    fn a_marker_says_which_epoch_its_coordinator_had() {
+        assert_eq!(coordinator_epoch_of(KAFKAS), Some(0));
+        let (producer_id, producer_epoch, is_committed) = (7, 2, true);
+        for coordinator_epoch in [0, 1, 77, i32::MAX, -1] {
+            let marker = EndTransactionMarker {
+                producer_id,
+                producer_epoch,
+                is_committed,
+                coordinator_epoch,
+            };
+            let mut batch = marker.batch(5, 0, 0).unwrap();
+            assert!(batch.len() <= MARKER_BATCH_BYTES_MAX);
+            assert_eq!(coordinator_epoch_of(&batch), Some(coordinator_epoch));
+            for end in 0..batch.len() {
+                assert_eq!(coordinator_epoch_of(&batch[..end]), None, "{end} bytes");
+            }
+            batch[ATTRIBUTES_OFFSET + 1] = 0;
+            assert_eq!(coordinator_epoch_of(&batch), None, "it is no marker");
+        }
     }
 
     const KAFKAS: &[u8] = b"\

@@ -7,13 +7,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use std::{io, mem};
 
-use log::{Level, error, log};
+use log::{debug, error, warn};
 
 use crate::clients::interrupter::Interrupter;
+use crate::common::failures::Failures;
 use crate::common::lock::{locked, locked_again};
 use crate::common::named_thread::spawn_named;
+use crate::common::time::{SystemTime, Time};
 use crate::common::uuid::random_uuid;
-use crate::raft::failures::Failures;
 use crate::raft::observed_quorum::ObservedQuorum;
 use crate::raft::observer::{Observer, Step};
 use crate::raft::quorum::{ControllerNode, ControllerNodeProvider, LeaderAndEpoch};
@@ -107,7 +108,7 @@ impl ControllerNodeProvider for KafkaRaftClient {
 }
 
 fn observe(mut observer: Observer, stop: &Stop, mut backoff: Backoff, mut on_fault: OnFault) {
-    let mut failures = Failures::default();
+    let (mut failures, clock) = (Failures::default(), SystemTime::new());
     while !stop.is_stopped() {
         match observer.step() {
             Ok(Step::Answered) => {
@@ -118,8 +119,10 @@ fn observe(mut observer: Observer, stop: &Stop, mut backoff: Backoff, mut on_fau
                 if stop.is_stopped() {
                     break; // It was interrupted, and is no news.
                 }
-                let level = if failures.is_news(&why) { Level::Warn } else { Level::Debug };
-                log!(level, "waiting for a controller: {why}");
+                match failures.news(&why, clock.hi_res_clock_ms()) {
+                    Some(repeats) => warn!("waiting for a controller: {why}{repeats}"),
+                    None => debug!("waiting for a controller: {why}"),
+                }
                 stop.wait(backoff.next());
             }
             Err(fault) => {

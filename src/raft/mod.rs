@@ -9,6 +9,5 @@ pub mod observed_quorum;
 pub mod observed_log;
 pub mod controller_connection;
 pub mod snapshot_fetch;
-pub mod failures;
 pub mod observer;
 pub mod kafka_raft_client;

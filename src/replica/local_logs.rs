@@ -28,6 +28,7 @@ use crate::replica::partition::Partition;
 use crate::replica::partition_context::PartitionContext;
 use crate::replica::replica::Replica;
 use crate::storage::epochs::epoch_entry::EpochEndOffset;
+use crate::storage::log::file_message_set::FileMessageSet;
 use crate::storage::log::log_append::LogAppendInfo;
 use crate::storage::log::log_offset_metadata::FetchDataInfo;
 use crate::storage::log::patience::{Patience, Steps};
@@ -69,7 +70,7 @@ pub struct ReadMode {
     /// Only below the high watermark.
     pub fetch_only_committed: bool,
     /// Only what no transaction was aborted of: Kafka's `FetchIsolation.TXN_COMMITTED`. No such index is kept, so
-    /// records of transactions are refused.
+    /// a read ends before the first record of a transaction, and one that begins there is refused.
     pub refuses_transactions: bool,
     /// The broker that reads, if it is one: only replicas of a partition may read it beyond its high watermark.
     pub follower: Option<i32>,
@@ -129,6 +130,9 @@ pub struct LogReadInfo {
     /// Taken before the read. A consumer sees no data beyond it, and a follower learns with its next fetch what this
     /// one has moved.
     pub high_watermark: Offset,
+    /// Where a read of committed records ends, because what comes next is of a transaction of which this broker does
+    /// not know whether it was committed; otherwise the high watermark.
+    pub last_stable_offset: Offset,
     pub log_start_offset: Offset,
     /// The end of the log, taken before the read: an append that slips in does not keep a follower from being caught
     /// up. [`Offset::NONE`] for a consumer, which has no use for it.
@@ -341,6 +345,7 @@ impl LocalLogs {
         let read = |fetched_data, diverging_epoch, log_config| LogReadInfo {
             fetched_data,
             high_watermark,
+            last_stable_offset: high_watermark,
             log_start_offset: replica.log.log_start_offset(),
             log_end_offset,
             leader_epoch,
@@ -377,7 +382,7 @@ impl LocalLogs {
         };
         let fetched_data = replica.log.read(fetch.offset, max_offset, limit);
         // ANCHOR_END: log_read
-        let fetched_data =
+        let mut fetched_data =
             fetched_data.inspect_err(|error| note_failed_read(key, &fetch, error))?;
         if is_held_back {
             // After the read, which knows whether the log has the offset: one that it has not says nothing of how
@@ -386,11 +391,27 @@ impl LocalLogs {
             let nothing = replica.log.read_nothing(fetch.offset);
             return Ok(read(FetchDataInfo { fetch_offset_metadata, ..nothing }, None, log_config));
         }
-        if mode.refuses_transactions && self.context.engine.copies_logs() {
-            replica.log.check_no_transactions(fetch.offset, &fetched_data.message_set, patience)?;
-        }
+        let set = &mut fetched_data.message_set;
+        let undecided = self.cut_at_transaction(mode, replica, fetch.offset, set, patience)?;
+        let last_stable_offset = undecided.unwrap_or(high_watermark);
         fetched_data.message_set.check_resident(patience)?;
-        Ok(read(fetched_data, None, log_config))
+        Ok(LogReadInfo { last_stable_offset, ..read(fetched_data, None, log_config) })
+    }
+
+    /// Cuts what a consumer of committed records is to get, and says where. A log that is not copied from another
+    /// broker has no transactions.
+    fn cut_at_transaction(
+        &self,
+        mode: ReadMode,
+        replica: &Replica,
+        offset: Offset,
+        set: &mut FileMessageSet,
+        patience: Patience<'_>,
+    ) -> Result<Option<Offset>, KafkaError> {
+        match mode.refuses_transactions && self.context.engine.copies_logs() {
+            true => replica.log.cut_at_transaction(offset, set, patience),
+            false => Ok(None),
+        }
     }
 
     /// Appends each partition's range of `buffer` to its log; offsets are written into the buffer

@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use crate::clients::interrupter::Interrupter;
 use crate::common::errors::KafkaError;
+use crate::common::failures::Failures;
 use crate::common::lock::locked;
+use crate::common::time::{SystemTime, Time};
 use crate::common::units::Position;
 use crate::message::record_batch::RecordBatch;
-use crate::raft::failures::Failures;
 use crate::raft::observed_quorum::ObservedQuorum;
 use crate::raft::observer::{Observer, Step};
 use crate::raft::raft_config::RaftConfig;
@@ -86,7 +87,7 @@ fn follow(
 ) {
     let mut until = None;
     let mut answered_at = Instant::now();
-    let mut failures = Failures::default();
+    let (mut failures, clock) = (Failures::default(), SystemTime::new());
     loop {
         match observer.step() {
             Ok(Step::Answered) => {
@@ -98,8 +99,8 @@ fn follow(
                 if is_hopeless && answered_at.elapsed() >= options.timeout {
                     return log.fail(format_args!("no controller has answered: {why}"));
                 }
-                if failures.is_news(&why) {
-                    log.complain(format_args!("waiting for a controller: {why}"));
+                if let Some(repeats) = failures.news(&why, clock.hi_res_clock_ms()) {
+                    log.complain(format_args!("waiting for a controller: {why}{repeats}"));
                 }
                 thread::sleep(RETRY_BACKOFF);
             }

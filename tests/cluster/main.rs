@@ -23,6 +23,7 @@ pub(crate) mod broker_server;
 mod default_alter_partition_manager;
 mod dead_controllers;
 mod fetch;
+mod committed_reads;
 pub(crate) mod group_coordinator;
 mod in_sync_replicas;
 mod monitoring;

@@ -40,6 +40,7 @@ mod replica {
     mod acks;
     mod delete_records;
     mod abstract_fetcher_thread;
+    mod fetcher_log;
     mod fetcher_scene;
     mod follower;
     mod high_watermark;

@@ -211,11 +211,22 @@ impl AbstractFetcherThread {
 
     /// The whole request has failed.
     fn give_up(&self, fetch: &ReplicaFetch, error: &io::Error) {
-        if self.is_running.load(Ordering::Acquire) {
-            log!(limited(LogKind::Failures, Level::Warn), "{}: {error}", self.name);
-        }
+        let now_ms = self.now_ms();
         let keys = fetch.partitions.iter().map(|(key, _)| key);
-        locked(&self.copied).delay(keys, self.now_ms());
+        locked(&self.copied).delay(keys, now_ms);
+        self.say_failed(error, now_ms);
+    }
+
+    /// A leader that is not reached, or not trusted, is tried again every second.
+    fn say_failed(&self, error: &io::Error, now_ms: i64) {
+        let why = error.to_string();
+        let news = locked(&self.copied).news_of_failure(&why, now_ms);
+        match news.filter(|_| self.is_running.load(Ordering::Acquire)) {
+            Some(repeats) => {
+                log!(limited(LogKind::Failures, Level::Warn), "{}: {why}{repeats}", self.name);
+            }
+            None => debug!("{}: {why}", self.name),
+        }
     }
 
     /// Port of `handleOutOfRangeError` and `fetchOffsetAndTruncate`: the leader does not have the offset that it
@@ -230,14 +241,27 @@ impl AbstractFetcherThread {
                 locked(&self.copied).fence(&it.key, it.current_leader_epoch, self.now_ms());
             }
             Ok(Err(error)) => {
-                let level = limited(LogKind::Failures, Level::Warn);
-                log!(level, "{}: cannot ask for the offsets of {}: {error}", self.name, it.key);
-                locked(&self.copied).delay([&it.key], self.now_ms());
+                let now_ms = self.now_ms();
+                let why = format!("cannot ask for the offsets of {}: {error}", it.key);
+                let mut copied = locked(&self.copied);
+                copied.delay([&it.key], now_ms);
+                let news = copied.news_of_refusal(&why, now_ms);
+                drop(copied);
+                match news {
+                    Some(repeats) => {
+                        log!(
+                            limited(LogKind::Failures, Level::Warn),
+                            "{}: {why}{repeats}",
+                            self.name
+                        );
+                    }
+                    None => debug!("{}: {why}", self.name),
+                }
             }
             Err(error) => {
-                let level = limited(LogKind::Failures, Level::Warn);
-                log!(level, "{}: {error}", self.name);
-                locked(&self.copied).delay([&it.key], self.now_ms());
+                let now_ms = self.now_ms();
+                locked(&self.copied).delay([&it.key], now_ms);
+                self.say_failed(&error, now_ms);
             }
         }
     }

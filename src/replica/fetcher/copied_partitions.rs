@@ -8,6 +8,7 @@ use std::sync::Arc;
 use log::{Level, debug, info, log};
 
 use crate::common::errors::{Errors, KafkaError};
+use crate::common::failures::{Failures, Repeats};
 use crate::common::log_limit::{LogKind, limited};
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset};
@@ -32,6 +33,10 @@ pub struct CopiedPartitions {
     backoff_ms: i64,
     /// Whether something was added since the last question was made.
     has_news: bool,
+    /// Why the leader could not be asked, since it last answered.
+    failures: Failures,
+    /// What kept single partitions from being copied, while the leader answers for others.
+    refusals: Failures,
 }
 
 /// A partition whose leader does not have the offset that it was asked for.
@@ -71,8 +76,16 @@ impl CopiedPartitions {
         stats: Arc<FetcherStats>,
         backoff_ms: i64,
     ) -> Self {
-        let states = PartitionStates::default();
-        Self { states, replicas, failed, stats, backoff_ms, has_news: false }
+        Self {
+            states: PartitionStates::default(),
+            replicas,
+            failed,
+            stats,
+            backoff_ms,
+            has_news: false,
+            failures: Failures::default(),
+            refusals: Failures::default(),
+        }
     }
 
     pub fn states(&self) -> &PartitionStates {
@@ -133,6 +146,16 @@ impl CopiedPartitions {
             Some((key.clone(), self.states.remove(key)?))
         };
         keys.iter().filter_map(remove).collect()
+    }
+
+    /// The leader could not be asked. `Some` if that is worth a line: it is asked again every second.
+    pub fn news_of_failure(&mut self, why: &str, now_ms: i64) -> Option<Repeats> {
+        self.failures.news(why, now_ms)
+    }
+
+    /// The same for what keeps a partition, or several of them, from being copied.
+    pub fn news_of_refusal(&mut self, why: &str, now_ms: i64) -> Option<Repeats> {
+        self.refusals.news(why, now_ms)
     }
 
     /// Port of `delayPartitions`. One that is delayed already stays so for as long as it was.
@@ -200,7 +223,7 @@ impl CopiedPartitions {
                 }
                 Err(Errors::FencedLeaderEpoch) => self.fence(key, *current_leader_epoch, now_ms),
                 Err(error) => {
-                    say_refused(key, error);
+                    self.say_refused(key, error, now_ms);
                     self.delay([key], now_ms);
                 }
             }
@@ -287,6 +310,7 @@ impl CopiedPartitions {
         fetched: &ReplicaFetched,
         now_ms: i64,
     ) -> Vec<OutOfRange> {
+        self.failures.forget();
         let asked: HashMap<_, _> = fetch.partitions.iter().map(|(key, it)| (key, it)).collect();
         let mut out_of_range = Vec::new();
         for (key, answer) in &fetched.partitions {
@@ -333,7 +357,7 @@ impl CopiedPartitions {
                 self.fence(key, asked.current_leader_epoch, now_ms);
             }
             (error, _) => {
-                say_refused(key, error);
+                self.say_refused(key, error, now_ms);
                 self.delay([key], now_ms);
             }
         }
@@ -461,8 +485,13 @@ impl CopiedPartitions {
     fn set_back(&mut self, key: &TopicAndPartition, error: &KafkaError, now_ms: i64) {
         match trouble(error) {
             Trouble::Passing => {
-                let level = limited(LogKind::Failures, Level::Error);
-                log!(level, "{key} is asked for again: {error}");
+                let why = format!("{key} is asked for again: {error}");
+                match self.refusals.news(&why, now_ms) {
+                    Some(repeats) => {
+                        log!(limited(LogKind::Failures, Level::Error), "{why}{repeats}");
+                    }
+                    None => debug!("{why}"),
+                }
                 self.follow_cut(key);
                 self.delay([key], now_ms);
             }
@@ -483,6 +512,22 @@ impl CopiedPartitions {
             }
             // Of a log that cannot be looked at the next call says why.
             Ok(_) | Err(_) => (),
+        }
+    }
+
+    /// As a rule the leader, or this broker, has not heard yet what the cluster has decided. A right that is missing
+    /// does not come by waiting: one partition speaks for all of them.
+    fn say_refused(&mut self, key: &TopicAndPartition, error: Errors, now_ms: i64) {
+        let is_of_rights =
+            matches!(error, Errors::TopicAuthorizationFailed | Errors::ClusterAuthorizationFailed);
+        let news = is_of_rights.then(|| self.refusals.news(error.name(), now_ms)).flatten();
+        match news {
+            Some(repeats) => log!(
+                limited(LogKind::Failures, Level::Warn),
+                "{key}: the leader answers {error}: its `super.users` must have the principal that this broker has \
+                 there, or an ACL must give that one ClusterAction on the cluster{repeats}"
+            ),
+            None => debug!("{key}: the leader answers {error}"),
         }
     }
 
@@ -508,22 +553,6 @@ fn cut_log(
 ) -> Result<Offset, KafkaError> {
     replicas.truncate(key, offset)?;
     Ok(offset.min(replicas.log_end_offset(key)?))
-}
-
-/// As a rule the leader, or this broker, has not heard yet what the cluster has decided. A right that is missing
-/// does not come by waiting.
-fn say_refused(key: &TopicAndPartition, error: Errors) {
-    match error {
-        Errors::TopicAuthorizationFailed | Errors::ClusterAuthorizationFailed => {
-            let level = limited(LogKind::Failures, Level::Warn);
-            log!(
-                level,
-                "{key}: the leader answers {error}: its `super.users` must have the principal that this broker \
-                 has there, or an ACL must give that one ClusterAction on the cluster"
-            );
-        }
-        error => debug!("{key}: the leader answers {error}"),
-    }
 }
 
 /// A corrupt batch may come whole the next time, and a full disk have room: what the disk refuses leaves the log

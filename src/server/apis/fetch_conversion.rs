@@ -142,7 +142,7 @@ impl FetchedData {
             debug!("{} is kept in zstd, which Fetch version {version} does not know", asked.key);
             return failed(partition, Errors::UnsupportedCompressionType);
         }
-        let (high_watermark, log_start_offset) = (read.high_watermark, read.log_start_offset);
+        let LogReadInfo { high_watermark, last_stable_offset, log_start_offset, .. } = read;
         let (replica, read_by) = (Arc::clone(&read.replica), read.read_by);
         let diverging_epoch = read
             .diverging_epoch
@@ -161,7 +161,7 @@ impl FetchedData {
                     partition,
                     error: Errors::None,
                     high_watermark: high_watermark.0,
-                    last_stable_offset: high_watermark.0,
+                    last_stable_offset: last_stable_offset.0,
                     log_start_offset: log_start_offset.0,
                     diverging_epoch,
                     current_leader: None,

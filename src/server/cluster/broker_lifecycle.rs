@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use log::{Level, debug, info, log, warn};
 
 use crate::common::errors::Errors;
+use crate::common::failures::Failures;
 use crate::protocol::broker_heartbeat::{BrokerHeartbeatRequest, BrokerHeartbeatResponse};
 use crate::protocol::broker_registration::BrokerRegistrationResponse;
 use crate::protocol::wire::uuid::Uuid;
-use crate::raft::failures::Failures;
 use crate::server::cluster::controller_channel::ControllerError;
 
 /// The broker epoch of a broker that is not registered.
@@ -191,7 +191,7 @@ impl BrokerLifecycle {
                 self.schedule_immediately(now_ms);
             }
             Ok(response) => {
-                self.handle_refused_registration(response.error_code, explain);
+                self.handle_refused_registration(response.error_code, now_ms, explain);
                 self.schedule_after_failure(now_ms);
             }
             Err(error) => {
@@ -203,7 +203,12 @@ impl BrokerLifecycle {
 
     /// What time may heal is tried again; what only an operator can heal ends a start at once. A broker
     /// that runs goes on in either case.
-    fn handle_refused_registration(&mut self, error_code: i16, explain: impl FnOnce() -> String) {
+    fn handle_refused_registration(
+        &mut self,
+        error_code: i16,
+        now_ms: i64,
+        explain: impl FnOnce() -> String,
+    ) {
         let id = self.broker_id;
         let error = Errors::ALL.iter().find(|it| it.code() == error_code);
         let hopeless = match error {
@@ -228,7 +233,7 @@ impl BrokerLifecycle {
             }
             Some(why) => {
                 let why = format!("the controller refuses to register this broker: {name}: {why}");
-                self.report(Level::Error, &why);
+                self.report(Level::Error, &why, now_ms);
             }
             None if error == Some(&Errors::DuplicateBrokerRegistration) => {
                 let why = format!(
@@ -236,21 +241,24 @@ impl BrokerLifecycle {
                      default: that is so after a quick restart, or another broker has this id, and this one \
                      needs a `node.id` and a log directory of its own"
                 );
-                self.report(Level::Info, &format!("not registered yet: {why}; trying again"));
+                let refusal = format!("not registered yet: {why}; trying again");
+                self.report(Level::Info, &refusal, now_ms);
                 self.last_refusal = Some(why);
             }
             None => {
                 let why = format!("the controller answers {name}");
-                self.report(Level::Warn, &format!("not registered: {why}; trying again"));
+                self.report(Level::Warn, &format!("not registered: {why}; trying again"), now_ms);
                 self.last_refusal = Some(why);
             }
         }
     }
 
-    /// What is refused at every heartbeat is worth a line once.
-    fn report(&mut self, level: Level, refusal: &str) {
-        let level = if self.refusals.is_news(refusal) { level } else { Level::Debug };
-        log!(level, "{refusal}");
+    /// What is refused at every heartbeat is worth a line at first, and then rarely.
+    fn report(&mut self, level: Level, refusal: &str, now_ms: i64) {
+        match self.refusals.news(refusal, now_ms) {
+            Some(repeats) => log!(level, "{refusal}{repeats}"),
+            None => debug!("{refusal}"),
+        }
     }
 
     fn heard(&mut self, now_ms: i64) {
@@ -277,7 +285,7 @@ impl BrokerLifecycle {
             Ok(response) => {
                 let code = response.error_code;
                 let why = format!("the controller answers a heartbeat with error {code}");
-                self.report(Level::Warn, &why);
+                self.report(Level::Warn, &why, now_ms);
                 self.schedule_after_failure(now_ms);
             }
             Err(error) => {

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use log::warn;
 
+use crate::common::failures::Failures;
 use crate::common::lock::locked;
 use crate::common::named_thread::spawn_named;
 use crate::common::time::Time;
-use crate::raft::failures::Failures;
 use crate::raft::quorum::ControllerNodeProvider;
 use crate::server::cluster::controller_channel::{
     ControllerCallback, ControllerChannel, ControllerRequest, NodeApiVersions,

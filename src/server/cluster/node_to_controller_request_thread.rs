@@ -13,6 +13,7 @@ use std::time::Duration;
 use log::{Level, debug, log};
 
 use crate::common::errors::Errors;
+use crate::common::failures::{Failures, Repeats};
 use crate::common::lock::locked;
 use crate::common::time::Time;
 use crate::protocol::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
@@ -21,7 +22,6 @@ use crate::protocol::client_request::{
     split_client_response,
 };
 use crate::protocol::wire::types::Version;
-use crate::raft::failures::Failures;
 use crate::raft::quorum::{ControllerNode, ControllerNodeProvider};
 use crate::server::cluster::controller_channel::{
     ControllerError, ControllerResponse, NodeApiVersions,
@@ -204,12 +204,13 @@ impl NodeToControllerRequestThread {
 
     fn report(&mut self, item: &QueueItem, why: &str) {
         let is_first = self.failures.is_empty();
-        let level = match !self.queue.is_closed() && self.failures.is_news(why) {
-            true if is_first => Level::Info,
-            true => Level::Warn,
-            false => Level::Debug,
+        let news = self.failures.news(why, self.time.hi_res_clock_ms());
+        let (level, repeats) = match news.filter(|_| !self.queue.is_closed()) {
+            Some(repeats) if is_first => (Level::Info, repeats),
+            Some(repeats) => (Level::Warn, repeats),
+            None => (Level::Debug, Repeats(0)),
         };
-        log!(level, "{}: {} has to wait: {why}", self.channel_name, item.request.name);
+        log!(level, "{}: {} has to wait: {why}{repeats}", self.channel_name, item.request.name);
     }
 }
 

@@ -7,12 +7,13 @@ use std::io;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use log::{Level, log};
+use log::{Level, debug, log};
 
 use crate::clients::blocking_channel::Response;
 use crate::clients::client_channel_builder::ClientChannelBuilder;
 use crate::clients::interrupter::Interrupter;
 use crate::common::errors::Errors;
+use crate::common::failures::Failures;
 use crate::common::log_limit::{LogKind, limited};
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
@@ -70,6 +71,8 @@ pub struct RemoteLeaderEndPoint {
     sender: BrokerBlockingSender,
     session: FetchSessionHandler,
     interrupter: Arc<Interrupter>,
+    /// Why the ends of epochs could not be asked for, since they last could.
+    failures: Failures,
 }
 
 impl RemoteLeaderEndPoint {
@@ -88,6 +91,7 @@ impl RemoteLeaderEndPoint {
                 Arc::clone(&interrupter),
             ),
             interrupter,
+            failures: Failures::default(),
             context,
         }
     }
@@ -258,11 +262,18 @@ impl LeaderEndPoint for RemoteLeaderEndPoint {
         let (_, Response { body, .. }) = match sent {
             Ok(response) => response,
             Err(error) => {
-                let level = limited(LogKind::Failures, Level::Warn);
-                log!(level, "cannot ask where epochs end: {error}");
+                let why = error.to_string();
+                match self.failures.news(&why, self.context.time.hi_res_clock_ms()) {
+                    Some(repeats) => log!(
+                        limited(LogKind::Failures, Level::Warn),
+                        "cannot ask where epochs end: {why}{repeats}"
+                    ),
+                    None => debug!("cannot ask where epochs end: {why}"),
+                }
                 return vec![Err(Errors::NetworkException); partitions.len()];
             }
         };
+        self.failures.forget();
         let end_of = |asked: &EpochQuestion| {
             let topic = body.topics.iter().find(|topic| *topic.topic == *asked.key.topic);
             let ends = topic.map_or(&[][..], |topic| &topic.partitions);

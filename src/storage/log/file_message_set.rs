@@ -259,9 +259,8 @@ impl FileMessageSet {
         Ok(entry.offset.saturating_add(i64::from(delta.max(0))))
     }
 
-    /// The offset of the first batch in the set that holds records of a transaction, as `Err`, or the end of what
-    /// was looked at from `from` on. The markers of their ends do not count. Reads 23 bytes of each entry, and no
-    /// record.
+    /// The first batch in the set that holds records of a transaction, as `Err`, or the end of what was looked at
+    /// from `from` on. The markers of their ends do not count. Reads 23 bytes of each entry, and no record.
     ///
     /// # Errors
     /// As [`search_for`](Self::search_for).
@@ -269,7 +268,7 @@ impl FileMessageSet {
         &self,
         from: Offset,
         patience: Patience<'_>,
-    ) -> Result<Result<Offset, Offset>, KafkaError> {
+    ) -> Result<Result<Offset, EntryHeader>, KafkaError> {
         let (mut position, mut end) = (Position::START, from);
         while let Some(entry) = self.entry_within(position, patience)? {
             let mut probe = [0; LAST_OFFSET_PROBE_LENGTH];
@@ -278,7 +277,7 @@ impl FileMessageSet {
             let is_transactional = attributes & (TRANSACTIONAL_FLAG | CONTROL_FLAG);
             let delta = BigEndian::read_i32(&probe[LAST_OFFSET_DELTA_OFFSET - MAGIC_OFFSET..]);
             match probe[0] >= MAGIC_VALUE_V2 {
-                true if is_transactional == TRANSACTIONAL_FLAG => return Ok(Err(entry.offset)),
+                true if is_transactional == TRANSACTIONAL_FLAG => return Ok(Err(entry)),
                 true => end = end.max(entry.offset.saturating_add(i64::from(delta.max(0))).next()),
                 false => end = end.max(entry.offset.next()),
             }

@@ -38,7 +38,9 @@ use crate::storage::log::log_retention::{count_deletable, is_older_than, is_surp
 use crate::storage::log::log_segment::{LogSegment, SegmentAppend};
 use crate::storage::log::log_segments::SegmentsWriter;
 use crate::storage::log::producer_state_recovery::rebuild_producer_state;
-use crate::storage::producers::producer_state_entry::{BatchMetadata, ProducerBatch};
+use crate::storage::producers::producer_state_entry::{
+    BatchMetadata, NO_COORDINATOR_EPOCH, ProducerBatch, ProducerStateEntry,
+};
 use crate::storage::producers::producer_state_manager::ProducerStateManager;
 
 /// What never changes about a log.
@@ -189,6 +191,15 @@ impl<'a> LockedLog<'a> {
         let EndTransactionMarker { producer_id, producer_epoch, .. } = *marker;
         let (log, end_offset) = (&self.context.topic_and_partition, self.end_offset());
         let producer = self.state.producers.producer(producer_id);
+        let known = producer.map_or(NO_COORDINATOR_EPOCH, ProducerStateEntry::coordinator_epoch);
+        if marker.coordinator_epoch < known {
+            let epoch = marker.coordinator_epoch;
+            let why = format!(
+                "producer {producer_id}: the coordinator of epoch {epoch} has been replaced, the last marker in {log} \
+                 is of one of epoch {known}"
+            );
+            return Err(KafkaError::api(Errors::TransactionCoordinatorFenced, why));
+        }
         let with_transaction = producer.filter(|it| it.current_txn_first_offset().is_some());
         let Some(producer) = with_transaction else {
             if high_watermark < end_offset {

@@ -221,8 +221,9 @@ impl Log {
     ///
     /// # Errors
     /// `UNSUPPORTED_FOR_MESSAGE_FORMAT` if the producer has no transaction open here, and all that is here is below the
-    /// high watermark: its coordinator then knows that there is nothing to end. `INVALID_PRODUCER_EPOCH` for an epoch that is over; otherwise as
-    /// [`append`](Self::append).
+    /// high watermark: its coordinator then knows that there is nothing to end. `INVALID_PRODUCER_EPOCH` for an epoch
+    /// that is over; `TRANSACTION_COORDINATOR_FENCED` if a coordinator of a later epoch has ended a transaction of the
+    /// producer; otherwise as [`append`](Self::append).
     pub fn append_marker(
         &self,
         marker: &EndTransactionMarker,
@@ -232,31 +233,35 @@ impl Log {
         self.change(|log| log.append_marker(marker, leader_epoch, high_watermark))
     }
 
-    /// Whether nothing in `set`, which was read from `offset` on, belongs to a transaction. Reads no header if no
-    /// record of one was appended at `offset` or above since the log was opened, and readers have looked at what was
-    /// there before.
+    /// Cuts `set`, which was read from `offset` on, at the first record of a transaction, and returns the offset of
+    /// that one, if there is one. Reads no header if no record of a transaction was appended at `offset` or above since
+    /// the log was opened, and readers have looked at what was there before.
     ///
     /// # Errors
-    /// `UNSUPPORTED_FOR_MESSAGE_FORMAT` if there is a record of one: no index here says whether it was aborted.
+    /// `UNSUPPORTED_FOR_MESSAGE_FORMAT` if nothing stands before it: no index here says whether it was aborted.
     /// `WouldBlock` without patience; whatever `pread(2)` reports.
-    pub fn check_no_transactions(
+    pub fn cut_at_transaction(
         &self,
         offset: Offset,
-        set: &FileMessageSet,
+        set: &mut FileMessageSet,
         patience: Patience<'_>,
-    ) -> Result<(), KafkaError> {
+    ) -> Result<Option<Offset>, KafkaError> {
         if !self.transactions.may_be_from(offset) {
-            return Ok(());
+            return Ok(None);
         }
         let generation = self.transactions.generation();
         let first = match set.first_transactional(offset, patience)? {
             Ok(end) => {
                 self.transactions.found_none(offset..end, generation);
-                return Ok(());
+                return Ok(None);
             }
             Err(first) => first,
         };
-        let log = self.topic_and_partition();
+        if first.position > Position::START {
+            *set = set.read(Position::START, first.position.0);
+            return Ok(Some(first.offset));
+        }
+        let (first, log) = (first.offset, self.topic_and_partition());
         let why = format!(
             "offset {first} of {log} belongs to a transaction, and this broker does not know of transactions which \
              were aborted: read with isolation.level=read_uncommitted, or have a broker of Kafka lead {log}"

@@ -58,7 +58,7 @@ pub struct FetchDataInfo {
     /// Whether the slice ends inside its first entry, or is empty because that entry must fit and
     /// does not.
     pub first_entry_incomplete: bool,
-    /// How many bytes the limit let through: more than the slice has if that ends at an entry. A
-    /// fetch that waits for `min_bytes` counts these, or it would wait for what is already there.
+    /// How many bytes the limit let through: more than the slice has if that ends at an entry, or before a
+    /// transaction. A fetch that waits for `min_bytes` counts these, or it would wait for what is already there.
     pub bytes_within_limit: u64,
 }

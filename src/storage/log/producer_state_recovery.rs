@@ -1,13 +1,15 @@
 //! Port of `UnifiedLog.rebuildProducerState`: from a log to what it knows of its producers.
 //!
 //! A snapshot holds what was known at its offset; of what came after, the headers of the batches
-//! are read, 61 bytes each, and no record.
+//! are read, 61 bytes each, and no record but the markers that end transactions.
 
 use log::{info, warn};
 
 use crate::common::errors::KafkaError;
 use crate::common::units::{Offset, Position, TimestampMs};
+use crate::message::end_transaction_marker::MARKER_BATCH_BYTES_MAX;
 use crate::message::record_batch::RECORD_BATCH_OVERHEAD;
+use crate::storage::log::file_message_set::{EntryHeader, FileMessageSet};
 use crate::storage::log::log_segment::LogSegment;
 use crate::storage::log::log_segments::LogSegments;
 use crate::storage::producers::producer_state_entry::ProducerBatch;
@@ -61,15 +63,28 @@ fn replay(
     let mut next = segment.translate_offset(from, Position::START)?;
     while let Some(entry) = next {
         // Older entries may be shorter than a batch's header, and have no producer.
-        if entry.size_bytes >= RECORD_BATCH_OVERHEAD as u64 {
-            let mut header = [0; RECORD_BATCH_OVERHEAD];
-            segment.log().read_exact_at(&mut header, entry.position)?;
-            if let Some(batch) = ProducerBatch::of(&header) {
-                state.update(&batch, now_ms);
-                count += 1;
-            }
+        if entry.size_bytes >= RECORD_BATCH_OVERHEAD as u64
+            && let Some(batch) = producer_batch(segment.log(), &entry)?
+        {
+            state.update(&batch, now_ms);
+            count += 1;
         }
         next = segment.log().entry_at(entry.end())?;
     }
     Ok(count)
+}
+
+/// By the header, but a marker says more.
+fn producer_batch(
+    log: &FileMessageSet,
+    entry: &EntryHeader,
+) -> Result<Option<ProducerBatch>, KafkaError> {
+    let mut bytes = [0; MARKER_BATCH_BYTES_MAX];
+    log.read_exact_at(&mut bytes[..RECORD_BATCH_OVERHEAD], entry.position)?;
+    let batch = ProducerBatch::of(&bytes[..RECORD_BATCH_OVERHEAD]);
+    let is_marker = batch.is_some_and(|it| it.is_transactional && it.is_control);
+    let size = usize::try_from(entry.size_bytes).unwrap_or(usize::MAX);
+    let Some(marker) = bytes.get_mut(..size).filter(|_| is_marker) else { return Ok(batch) };
+    log.read_exact_at(marker, entry.position)?;
+    Ok(ProducerBatch::of(marker))
 }

@@ -33,8 +33,6 @@ const COUNT_OFFSET: usize = 6;
 const ROWS_OFFSET: usize = 10;
 const ROW_SIZE: usize = 46;
 
-/// The epoch of a transaction coordinator, which is not kept here.
-const NO_COORDINATOR_EPOCH: i32 = -1;
 /// The offset at which a transaction began: none is open.
 const NO_TRANSACTION_OFFSET: i64 = -1;
 /// The last offset of a producer without a batch.
@@ -90,7 +88,7 @@ pub struct Row {
     pub producer_epoch: i16,
     /// Without a batch: [`NO_SEQUENCE`] and [`NO_OFFSET`].
     pub batch: BatchMetadata,
-    /// -1 without transactions, of which only Kafka's own brokers write any.
+    /// -1 without a transaction that has ended.
     pub coordinator_epoch: i32,
     /// Where the producer's open transaction began, or -1.
     pub current_txn_first_offset: i64,
@@ -149,7 +147,7 @@ fn encode(producers: &Producers) -> Vec<u8> {
                 producer_id,
                 producer_epoch,
                 batch,
-                coordinator_epoch: NO_COORDINATOR_EPOCH,
+                coordinator_epoch: entry.coordinator_epoch(),
                 current_txn_first_offset: entry
                     .current_txn_first_offset()
                     .map_or(NO_TRANSACTION_OFFSET, |it| it.0),
@@ -168,7 +166,7 @@ fn encode(producers: &Producers) -> Vec<u8> {
 fn decode(bytes: &[u8]) -> Result<Producers, String> {
     let mut producers = Producers::new();
     for row in rows_of(bytes)? {
-        let Row { producer_id, producer_epoch, batch, current_txn_first_offset, .. } = row;
+        let Row { producer_id, producer_epoch, batch, coordinator_epoch, .. } = row;
         let new = || ProducerStateEntry::new(producer_epoch, batch.timestamp_ms);
         let entry = producers.entry(producer_id).or_insert_with(new);
         if batch.last_offset >= Offset::FIRST && batch.last_sequence >= 0 && batch.offset_delta >= 0
@@ -177,8 +175,9 @@ fn decode(bytes: &[u8]) -> Result<Producers, String> {
         } else {
             entry.update_epoch(producer_epoch, batch.timestamp_ms);
         }
-        if current_txn_first_offset >= 0 {
-            entry.note_transaction(Offset(current_txn_first_offset));
+        entry.set_coordinator_epoch(coordinator_epoch);
+        if row.current_txn_first_offset >= 0 {
+            entry.note_transaction(Offset(row.current_txn_first_offset));
         }
     }
     Ok(producers)
@@ -258,6 +257,7 @@ mod tests {
             let mut entry = ProducerStateEntry::new(4, TimestampMs(77));
             (0..batches).for_each(|number| entry.add_batch(4, batch(number)));
             if producer_id == 2 {
+                entry.end_transaction(Some(6));
                 entry.note_transaction(Offset(109));
             }
             producers.insert(producer_id, entry);

@@ -7,6 +7,7 @@
 use byteorder::{BigEndian, ByteOrder};
 
 use crate::common::units::{Offset, TimestampMs};
+use crate::message::end_transaction_marker::coordinator_epoch_of;
 use crate::message::message_set::{MAGIC_OFFSET, OFFSET_OFFSET};
 use crate::message::record_batch::{
     ATTRIBUTES_OFFSET, BASE_SEQUENCE_OFFSET, CONTROL_FLAG, LAST_OFFSET_DELTA_OFFSET,
@@ -19,7 +20,10 @@ pub const NUM_BATCHES_TO_RETAIN: usize = 5;
 /// The sequence number that stands for none.
 pub const NO_SEQUENCE: i32 = -1;
 
-/// What the header of a batch says about its producer.
+/// The epoch of the coordinator of a producer whose transactions have no marker.
+pub const NO_COORDINATOR_EPOCH: i32 = -1;
+
+/// What a batch says about its producer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProducerBatch {
     /// At least 0.
@@ -37,16 +41,20 @@ pub struct ProducerBatch {
     pub is_transactional: bool,
     /// Whether it is a broker's marker.
     pub is_control: bool,
+    /// Of a marker: which epoch the coordinator had that decided upon it.
+    pub coordinator_epoch: Option<i32>,
 }
 
 impl ProducerBatch {
-    /// Reads the first [`RECORD_BATCH_OVERHEAD`] bytes of an entry. `None` if it is no batch of an
-    /// idempotent producer.
+    /// Reads the first [`RECORD_BATCH_OVERHEAD`] bytes of an entry, and all of a marker, if they are there. `None` if
+    /// it is no batch of an idempotent producer.
     pub fn of(entry: &[u8]) -> Option<Self> {
         let header = entry.get(..RECORD_BATCH_OVERHEAD)?;
         let producer_id = BigEndian::read_i64(&header[PRODUCER_ID_OFFSET..]);
         let attributes = BigEndian::read_i16(&header[ATTRIBUTES_OFFSET..]);
         let has_log_append_time = attributes & TIMESTAMP_TYPE_MASK != 0;
+        let is_transactional = attributes & TRANSACTIONAL_FLAG != 0;
+        let is_control = attributes & CONTROL_FLAG != 0;
         (header[MAGIC_OFFSET] == MAGIC_VALUE_V2 && producer_id >= 0).then(|| Self {
             producer_id,
             producer_epoch: BigEndian::read_i16(&header[PRODUCER_EPOCH_OFFSET..]),
@@ -55,8 +63,12 @@ impl ProducerBatch {
             offset_delta: BigEndian::read_i32(&header[LAST_OFFSET_DELTA_OFFSET..]).max(0),
             log_append_time_ms: has_log_append_time
                 .then(|| TimestampMs(BigEndian::read_i64(&header[MAX_TIMESTAMP_OFFSET..]))),
-            is_transactional: attributes & TRANSACTIONAL_FLAG != 0,
-            is_control: attributes & CONTROL_FLAG != 0,
+            is_transactional,
+            is_control,
+            coordinator_epoch: match is_transactional && is_control {
+                true => coordinator_epoch_of(entry),
+                false => None,
+            },
         })
     }
 
@@ -104,6 +116,7 @@ pub struct ProducerStateEntry {
     /// How many of them are in use.
     length: usize,
     current_txn_first_offset: Option<Offset>,
+    coordinator_epoch: i32,
 }
 
 impl ProducerStateEntry {
@@ -116,6 +129,7 @@ impl ProducerStateEntry {
             batches,
             length: 0,
             current_txn_first_offset: None,
+            coordinator_epoch: NO_COORDINATOR_EPOCH,
         }
     }
 
@@ -130,9 +144,21 @@ impl ProducerStateEntry {
         self.current_txn_first_offset.get_or_insert(first_offset);
     }
 
-    /// The log has the marker of its end.
-    pub fn end_transaction(&mut self) {
+    /// The log has the marker of its end, which a coordinator of this epoch has written, if it is known.
+    pub fn end_transaction(&mut self, coordinator_epoch: Option<i32>) {
         self.current_txn_first_offset = None;
+        self.coordinator_epoch = coordinator_epoch.unwrap_or(self.coordinator_epoch);
+    }
+
+    /// Of the coordinator that ended its last transaction, or [`NO_COORDINATOR_EPOCH`]. One of an older epoch has been
+    /// replaced, and knows nothing of what its successor has decided.
+    pub fn coordinator_epoch(&self) -> i32 {
+        self.coordinator_epoch
+    }
+
+    /// As a snapshot has it.
+    pub(super) fn set_coordinator_epoch(&mut self, coordinator_epoch: i32) {
+        self.coordinator_epoch = coordinator_epoch;
     }
 
     pub fn producer_epoch(&self) -> i16 {
@@ -181,11 +207,12 @@ impl ProducerStateEntry {
     }
 
     /// Takes notice of a batch without records of the producer's own. Batches of another epoch are
-    /// forgotten; a transaction stays open, since its marker may have the next epoch already.
+    /// forgotten; a transaction stays open, since its marker may have the next epoch already. The coordinator is the same.
     pub fn update_epoch(&mut self, producer_epoch: i16, timestamp_ms: TimestampMs) {
         if producer_epoch != self.producer_epoch {
-            let current_txn_first_offset = self.current_txn_first_offset;
-            *self = Self { current_txn_first_offset, ..Self::new(producer_epoch, timestamp_ms) };
+            let Self { current_txn_first_offset, coordinator_epoch, .. } = *self;
+            let new = Self::new(producer_epoch, timestamp_ms);
+            *self = Self { current_txn_first_offset, coordinator_epoch, ..new };
         }
         self.last_timestamp_ms = timestamp_ms;
     }
@@ -218,6 +245,7 @@ mod tests {
             log_append_time_ms: None,
             is_transactional: false,
             is_control: false,
+            coordinator_epoch: None,
         }
     }
 
@@ -312,5 +340,6 @@ mod tests {
         assert_eq!((batch.last_sequence(), batch.last_offset()), (NO_SEQUENCE, Offset::NONE));
         assert_eq!(batch.log_append_time_ms, Some(TimestampMs::NONE));
         assert!(batch.is_transactional && batch.is_control);
+        assert_eq!(batch.coordinator_epoch, None);
     }
 }

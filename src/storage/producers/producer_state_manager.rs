@@ -110,7 +110,7 @@ impl ProducerStateManager {
             }
         };
         match (batch.is_transactional, batch.is_control) {
-            (true, true) => entry.end_transaction(),
+            (true, true) => entry.end_transaction(batch.coordinator_epoch),
             (true, false) => {
                 entry.note_transaction(batch.first_offset);
                 self.transactions.note(batch.last_offset().next());
@@ -254,6 +254,7 @@ mod tests {
             log_append_time_ms: None,
             is_transactional: false,
             is_control: false,
+            coordinator_epoch: None,
         }
     }
 
