@@ -32,8 +32,10 @@ HOURS ?=
 
 # The experiments that `make bench` or `make lab` runs, such as EXPERIMENTS="catch-up produce", all of them if none is
 # named; how many rounds; SHORT=1 for two short ones, LONG=1 to count instructions, too, HOURS= to watch memory for
-# that long; WRITE=1 to print the figures into docs/*/benchmarks.md or docs/*/lab.md.
+# that long; WRITE=1 to print the figures into docs/*/benchmarks.md or docs/*/lab.md; EARLIER= the broker's binary of an
+# earlier commit, beside which request-costs counts.
 EXPERIMENTS ?=
+EARLIER ?=
 ROUNDS ?=
 SHORT ?=
 WRITE ?=
@@ -196,7 +198,7 @@ bench: tools          ## Measure beside a bare sendfile loop, nginx and Kafka (E
 	@echo "Building the broker and what measures it; the first time takes a minute or two."
 	@cargo build --quiet --release --package transferto --package bench
 	@echo "$(if $(EXPERIMENTS),,All experiments take about $(if $(SHORT),eight,thirty) minutes on two cores. )Leave the machine alone meanwhile."
-	@ROUNDS="$(ROUNDS)" SHORT="$(SHORT)" LONG="$(LONG)" HOURS="$(HOURS)" WRITE="$(WRITE)" ./target/release/bench $(EXPERIMENTS)
+	@ROUNDS="$(ROUNDS)" SHORT="$(SHORT)" LONG="$(LONG)" HOURS="$(HOURS)" WRITE="$(WRITE)" EARLIER="$(EARLIER)" ./target/release/bench $(EXPERIMENTS)
 
 lab: tools            ## Send a file in each way, from read and write to sendfile: what each costs (EXPERIMENTS=files, ROUNDS=, SHORT=1, WRITE=1)
 	@echo "Building the broker and the lab; the first time takes a minute or two."

@@ -116,7 +116,7 @@ impl Partition {
         }
         let start = self.leader_start(epoch_start_offset);
         leadership.lead(PartitionState { epoch_start_offset, ..state }, start);
-        self.maybe_increment_leader_high_watermark(&leadership, start.now_ms);
+        self.maybe_increment_leader_high_watermark(&leadership);
         Ok(!before.is_led_by(self.local_replica.broker_id))
     }
 
@@ -346,8 +346,7 @@ impl Partition {
         }
         let info = append(&replica.log, state.leader_epoch)?;
         replica.traffic.appended(&info);
-        let now_ms = self.context.time.hi_res_clock_ms();
-        let high_watermark_moved = self.maybe_increment_leader_high_watermark(&leadership, now_ms);
+        let high_watermark_moved = self.maybe_increment_leader_high_watermark(&leadership);
         Ok((info, high_watermark_moved))
     }
 
@@ -503,12 +502,12 @@ impl Partition {
         self.check_broker_epoch(broker_id, fetch.broker_epoch)?;
         let has_moved = replica.update_fetch_state(fetch);
         if !self.needs_expand_isr(&leadership, replica) {
-            let high_watermark_moved = has_moved
-                && self.maybe_increment_leader_high_watermark(&leadership, fetch.fetched_ms);
+            let high_watermark_moved =
+                has_moved && self.maybe_increment_leader_high_watermark(&leadership);
             return Ok(FollowerProgress { high_watermark_moved, change: None });
         }
         drop(leadership);
-        Ok(self.expand_isr(broker_id, fetch.fetched_ms))
+        Ok(self.expand_isr(broker_id))
     }
 
     fn check_broker_epoch(
@@ -551,7 +550,7 @@ impl Partition {
     }
 
     /// Port of `maybeExpandIsr`, for a follower that was found fit to join.
-    fn expand_isr(&self, broker_id: i32, now_ms: i64) -> FollowerProgress {
+    fn expand_isr(&self, broker_id: i32) -> FollowerProgress {
         let mut leadership = write_locked(&self.leadership);
         if !leadership.state.is_led_by(self.local_replica.broker_id) {
             return FollowerProgress::default();
@@ -561,7 +560,7 @@ impl Partition {
             .filter(|it| self.needs_expand_isr(&leadership, it));
         let isr = joining.and_then(|it| leadership.state.isr.expand(it.broker_id));
         let change = isr.map(|isr| self.begin_change(&mut leadership, isr));
-        let high_watermark_moved = self.maybe_increment_leader_high_watermark(&leadership, now_ms);
+        let high_watermark_moved = self.maybe_increment_leader_high_watermark(&leadership);
         FollowerProgress { high_watermark_moved, change }
     }
 
@@ -636,9 +635,7 @@ impl Partition {
                 }
                 leadership.state.isr = leadership.state.isr.rolled_back();
                 // The one that was to join may be all that the others waited for.
-                let now_ms = self.context.time.hi_res_clock_ms();
-                let high_watermark_moved =
-                    self.maybe_increment_leader_high_watermark(&leadership, now_ms);
+                let high_watermark_moved = self.maybe_increment_leader_high_watermark(&leadership);
                 AfterChange { high_watermark_moved, is_to_be_sent_again: false }
             }
         }
@@ -663,7 +660,7 @@ impl Partition {
             self.topic_and_partition,
             altered.isr
         );
-        self.maybe_increment_leader_high_watermark(leadership, self.context.time.hi_res_clock_ms())
+        self.maybe_increment_leader_high_watermark(leadership)
     }
 
     /// A change of the ISR that was made, be it said by the controller's answer or by the metadata log, which may be
@@ -679,8 +676,8 @@ impl Partition {
     /// or are about to be. Returns whether it moved.
     ///
     /// A replica that has caught up but is not in sync yet counts, or it could never reach a watermark that moves
-    /// with every append.
-    fn maybe_increment_leader_high_watermark(&self, leadership: &Leadership, now_ms: i64) -> bool {
+    /// with every append. The clock is read for such a one only: every append comes here.
+    fn maybe_increment_leader_high_watermark(&self, leadership: &Leadership) -> bool {
         let (replica, state) = (&self.local_replica, &leadership.state);
         // KAFKA-15583. In a cluster of one broker it moves, as in 0.9.
         if state.assigned_replicas.is_some() && !self.has_enough_replicas(state) {
@@ -694,6 +691,7 @@ impl Partition {
             if known.log_end_offset.message_offset < candidate.message_offset {
                 let lag_time_max_ms = self.context.replica_lag_time_max_ms;
                 let is_about_to_join = || {
+                    let now_ms = self.context.time.hi_res_clock_ms();
                     known.is_caught_up(end.message_offset, now_ms, lag_time_max_ms)
                         && self.is_isr_eligible(remote)
                 };

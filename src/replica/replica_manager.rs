@@ -328,16 +328,18 @@ impl ReplicaManager {
     ) {
         let _step =
             step!([7] "ReplicaManager.fetchMessages", "{}", counted(fetch_info.len(), "partition"));
-        let fetched_ms = self.local_logs.context().time.hi_res_clock_ms();
+        // Before the read. The clock is of no use to a consumer.
+        let fetched_ms =
+            params.is_from_follower().then(|| self.local_logs.context().time.hi_res_clock_ms());
         // ANCHOR: read_from_local_log
         let mode = params.read_mode();
         let mut log_read_results = self.local_logs.read_from_local_log(mode, fetch_info);
-        let moved = match params.is_from_follower() {
-            true => {
+        let moved = match fetched_ms {
+            Some(fetched_ms) => {
                 let asked = fetch_info.iter().map(|(_, it)| it.log_start_offset);
                 self.update_follower_fetch_states(params, fetched_ms, asked, &mut log_read_results)
             }
-            false => Vec::new(),
+            None => Vec::new(),
         };
         if params.answers_now(&log_read_results) {
             self.local_logs.count_replicated(mode, &log_read_results);

@@ -5,7 +5,7 @@
 //! `leader.replication.throttled.replicas` or the follower's.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
 use crate::common::lock::{locked, read_locked, write_locked};
@@ -68,8 +68,10 @@ pub struct ReplicationQuotaManager {
     time: Arc<dyn Time>,
     /// In bytes per second.
     quota: AtomicI64,
-    /// By topic. Replaced as a whole entry, and read for each partition of a replica's fetch.
+    /// By topic. Replaced as a whole entry.
     throttled: RwLock<HashMap<String, ThrottledPartitions>>,
+    /// Whether any is, so that a replica's fetch takes no lock for each of its partitions where none is.
+    has_throttled: AtomicBool,
     /// Of what is throttled.
     rate: Mutex<Rate>,
 }
@@ -106,8 +108,13 @@ impl ThrottledPartitions {
 impl ReplicationQuotaManager {
     /// Without a limit.
     pub fn new(config: RateConfig, time: Arc<dyn Time>) -> Self {
-        let quota = AtomicI64::new(UNLIMITED_QUOTA);
-        Self { time, quota, throttled: RwLock::default(), rate: Mutex::new(Rate::new(config)) }
+        Self {
+            time,
+            quota: AtomicI64::new(UNLIMITED_QUOTA),
+            throttled: RwLock::default(),
+            has_throttled: AtomicBool::new(false),
+            rate: Mutex::new(Rate::new(config)),
+        }
     }
 
     /// Limits what is throttled to `quota` bytes per second.
@@ -132,14 +139,21 @@ impl ReplicationQuotaManager {
 
     /// Throttles these partitions of a topic, and no others of it.
     pub fn mark_throttled(&self, topic: &str, partitions: ThrottledPartitions) {
-        write_locked(&self.throttled).insert(topic.to_string(), partitions);
+        let mut throttled = write_locked(&self.throttled);
+        throttled.insert(topic.to_string(), partitions);
+        self.has_throttled.store(true, Ordering::Release);
     }
 
     pub fn remove_throttle(&self, topic: &str) {
-        write_locked(&self.throttled).remove(topic);
+        let mut throttled = write_locked(&self.throttled);
+        throttled.remove(topic);
+        self.has_throttled.store(!throttled.is_empty(), Ordering::Release);
     }
 
     pub fn is_throttled(&self, key: &TopicAndPartition) -> bool {
+        if !self.has_throttled.load(Ordering::Acquire) {
+            return false;
+        }
         let throttled = read_locked(&self.throttled);
         throttled.get(&*key.topic).is_some_and(|it| it.contain(key.partition))
     }
@@ -164,6 +178,10 @@ impl ReplicationQuotaManager {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::channel;
+    use std::thread;
+    use std::time::Duration;
+
     use super::*;
     use crate::common::mock_time::MockTime;
     use crate::config::config_reader::read_settings;
@@ -177,6 +195,22 @@ mod tests {
 
     fn of(topic: &str, partition: i32) -> TopicAndPartition {
         TopicAndPartition::new(topic, partition)
+    }
+
+    #[test]
+    fn where_nothing_is_throttled_no_lock_is_taken_to_see_that() {
+        let (quota, _) = manager();
+        quota.mark_throttled("one", ThrottledPartitions::All);
+        quota.remove_throttle("one");
+        let (sender, answer) = channel();
+        thread::scope(|scope| {
+            let under_change = write_locked(&quota.throttled);
+            let quota = &quota;
+            scope.spawn(move || sender.send(quota.is_throttled(&of("one", 0))));
+            let answer = answer.recv_timeout(Duration::from_secs(10));
+            drop(under_change);
+            assert_eq!(answer, Ok(false));
+        });
     }
 
     /// Port of `ReplicationQuotaManagerTest.shouldThrottleOnlyDefinedReplicas`.

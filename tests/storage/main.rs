@@ -38,6 +38,7 @@ mod partition_metadata_file;
 
 mod replica {
     mod acks;
+    mod clock_reads;
     mod delete_records;
     mod abstract_fetcher_thread;
     mod fetcher_log;

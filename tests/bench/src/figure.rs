@@ -17,6 +17,10 @@ pub enum Unit {
     /// Bytes of responses for each byte that the client keeps.
     WireBytesPerByte,
     CallsPerFetch,
+    /// System calls of the server, for whatever the row names.
+    Calls,
+    /// Blocks of memory that the server takes from the allocator.
+    Allocations,
     /// System calls of the server for 10^9 bytes of records.
     CallsPerGb,
     SwitchesPerFetch,
@@ -37,6 +41,8 @@ impl Unit {
             Self::Kib => "KiB",
             Self::WireBytesPerByte => "bytes/byte",
             Self::CallsPerFetch => "calls/fetch",
+            Self::Calls => "system calls",
+            Self::Allocations => "allocations",
             Self::CallsPerGb => "calls/GB",
             Self::SwitchesPerFetch => "switches/fetch",
             Self::Instructions => "instructions",

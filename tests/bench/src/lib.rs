@@ -21,6 +21,7 @@ pub mod turns;
 pub mod delays;
 pub mod slow_file;
 pub mod call_counter;
+pub mod callgrind;
 pub mod plan;
 pub mod experiments;
 pub mod machine;

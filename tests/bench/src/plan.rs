@@ -23,6 +23,8 @@ const HOURS_MAX: f64 = 8_760.0;
 pub struct Plan {
     /// The broker's binary.
     pub binary: PathBuf,
+    /// That of an earlier commit, where a person wants the two side by side.
+    pub earlier: Option<PathBuf>,
     /// Where peers, their data and the results lie; stays for the next run.
     pub work_dir: PathBuf,
     /// How often each peer is measured.
@@ -41,7 +43,7 @@ pub struct Plan {
 
 impl Plan {
     /// Reads the names of experiments from the arguments, and `ROUNDS`, `SHORT`, `LONG`, `HOURS`,
-    /// `WRITE` and `BROKER` from the environment.
+    /// `WRITE`, `BROKER` and `EARLIER` from the environment.
     pub fn from_arguments() -> Outcome<Self> {
         let names: Vec<String> = env::args().skip(1).collect();
         for name in &names {
@@ -59,8 +61,9 @@ impl Plan {
         let own = env::current_exe()?;
         let binary =
             given("BROKER").map_or_else(|| own.with_file_name("transferto"), PathBuf::from);
-        if !binary.is_file() {
-            return failed(format!("{} is missing", binary.display()));
+        let earlier = given("EARLIER").map(PathBuf::from);
+        if let Some(missing) = [&binary].into_iter().chain(&earlier).find(|it| !it.is_file()) {
+            return failed(format!("{} is missing", missing.display()));
         }
         let Some(target) = own.parent().and_then(Path::parent) else {
             return failed("this binary lies in no target directory");
@@ -87,6 +90,7 @@ impl Plan {
         let work_dir = target.join(dir);
         Ok(Self {
             binary,
+            earlier,
             work_dir,
             rounds,
             is_short,

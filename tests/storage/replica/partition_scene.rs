@@ -52,11 +52,18 @@ impl Scene {
     }
 
     pub(crate) fn with_config(config: LogConfig) -> Self {
-        let (dir, mocks, engine) = (TempDir::new(), Mocks::new(), ScriptedEngine::new());
+        let mocks = Mocks::new();
+        let time = mocks.time.clone();
+        Self::with_time(config, mocks, time)
+    }
+
+    /// The replicas go by `time`, and the log by the clock of `mocks`.
+    pub(crate) fn with_time(config: LogConfig, mocks: Mocks, time: Arc<dyn Time>) -> Self {
+        let (dir, engine) = (TempDir::new(), ScriptedEngine::new());
         for (id, epoch) in [(LOCAL, LOCAL_EPOCH), (REMOTE, REMOTE_EPOCH), (OTHER, OTHER_EPOCH)] {
             engine.set_broker(id, broker(id, epoch));
         }
-        let (time, metrics): (Arc<dyn Time>, _) = (mocks.time.clone(), Arc::<Metrics>::default());
+        let metrics = Arc::<Metrics>::default();
         let manager = ReplicaManager::new(
             ReplicaManagerConfig {
                 broker_id: LOCAL,

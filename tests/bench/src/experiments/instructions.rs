@@ -55,7 +55,8 @@ fn session(plan: &Plan, script: Script) -> Outcome<f64> {
     let counts = scratch.join("callgrind.out");
     let file = format!("--callgrind-out-file={}", counts.display());
     let wrapper = ["valgrind", "--quiet", "--tool=callgrind", &file];
-    let broker = Transferto::start_under(plan, &wrapper, TRANSFERTO, &scratch.join("logs"), &[])?;
+    let broker =
+        Transferto::start_under(&plan.binary, &wrapper, TRANSFERTO, &scratch.join("logs"), &[])?;
     act(&broker, script)?;
     // The counts are written at the end.
     drop(broker);

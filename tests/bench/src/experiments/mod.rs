@@ -7,6 +7,7 @@ use crate::plan::Plan;
 mod catch_up;
 mod fetch_counts;
 mod instructions;
+mod request_costs;
 mod partitions;
 mod produce;
 mod perf_tools;
@@ -37,6 +38,11 @@ pub struct Experiment {
 pub const EXPERIMENTS: &[Experiment] = &[
     Experiment { name: "catch-up", title: "Consumers catch up", run: catch_up::run },
     Experiment { name: "fetch-counts", title: "What one fetch takes", run: fetch_counts::run },
+    Experiment {
+        name: "request-costs",
+        title: "What one request takes, today and earlier",
+        run: request_costs::run,
+    },
     Experiment { name: "partitions", title: "Fetches of many partitions", run: partitions::run },
     Experiment { name: "produce", title: "Producers, acks 1", run: produce::run },
     Experiment { name: "perf-tools", title: "Kafka's perf tools", run: perf_tools::run },

@@ -110,18 +110,29 @@ impl Cluster {
 
     /// Starts the broker with this id, whether for the first time or again, and waits until it serves.
     pub fn start_broker(&mut self, plan: &Plan, id: i32) -> Outcome<()> {
+        self.start_broker_under(plan, id, &[])
+    }
+
+    /// The same, with words in front of the binary if it is ours, such as those of valgrind.
+    pub fn start_broker_under(&mut self, plan: &Plan, id: i32, wrapper: &[&str]) -> Outcome<()> {
         let running = match self.make {
-            Make::Transferto => self.start_transferto(plan, id)?,
+            Make::Transferto => self.start_transferto(plan, id, wrapper)?,
             Make::Kafka => self.start_kafka(id)?,
         };
         *self.member(id)? = Some(running);
         Ok(())
     }
 
-    fn start_transferto(&self, plan: &Plan, id: i32) -> Outcome<Running> {
+    /// What the system says of the broker with this id.
+    pub fn server(&self, id: i32) -> Outcome<&Server> {
+        Ok(&self.running(id)?.server)
+    }
+
+    fn start_transferto(&self, plan: &Plan, id: i32, wrapper: &[&str]) -> Outcome<Running> {
         let own = self.settings_of(id);
         let settings: Vec<&str> = own.iter().map(String::as_str).collect();
-        let broker = Transferto::start(plan, TRANSFERTO, &self.log_dir(id), &settings)?;
+        let (binary, dir) = (&plan.binary, self.log_dir(id));
+        let broker = Transferto::start_under(binary, wrapper, TRANSFERTO, &dir, &settings)?;
         let port = broker.port();
         Ok(Running { server: broker.into_server(), port })
     }
@@ -177,11 +188,7 @@ impl Cluster {
 
     /// A client of this broker.
     pub fn client(&self, id: i32) -> Outcome<Client> {
-        let running = usize::try_from(id - 1).ok().and_then(|at| self.members.get(at));
-        match running.and_then(Option::as_ref) {
-            Some(running) => Client::connect(running.port),
-            None => failed(format!("broker {id} does not run")),
-        }
+        Client::connect(self.running(id)?.port)
     }
 
     /// A client of any broker that runs.
@@ -251,6 +258,12 @@ impl Cluster {
         };
         let mut partitions = response.topics.into_iter().flat_map(|it| it.partitions);
         Ok(partitions.find(|it| it.partition_index == number))
+    }
+
+    fn running(&self, id: i32) -> Outcome<&Running> {
+        let running = usize::try_from(id - 1).ok().and_then(|at| self.members.get(at));
+        let running = running.and_then(Option::as_ref);
+        running.map_or_else(|| failed(format!("broker {id} does not run")), Ok)
     }
 
     fn member(&mut self, id: i32) -> Outcome<&mut Option<Running>> {

@@ -38,12 +38,12 @@ impl Transferto {
     /// Starts one that keeps its logs in `dir`, and waits until it listens. Each setting is
     /// `name=value`.
     pub fn start(plan: &Plan, name: &str, dir: &Path, settings: &[&str]) -> Outcome<Self> {
-        Self::start_under(plan, &[], name, dir, settings)
+        Self::start_under(&plan.binary, &[], name, dir, settings)
     }
 
-    /// The same, with words in front of the binary, such as those of valgrind.
+    /// The same of any binary, with words in front of it, such as those of valgrind.
     pub fn start_under(
-        plan: &Plan,
+        binary: &Path,
         wrapper: &[&str],
         name: &str,
         dir: &Path,
@@ -51,7 +51,7 @@ impl Transferto {
     ) -> Outcome<Self> {
         let plain = format!("listeners={PLAINTEXT}://127.0.0.1:0");
         let settings: Vec<&str> = [&*plain].into_iter().chain(settings.iter().copied()).collect();
-        Self::wait(Self::command(plan, wrapper, dir, &settings), name)
+        Self::wait(Self::command(binary, wrapper, dir, &settings), name)
     }
 
     /// The same, with these listeners beside the plain one.
@@ -70,7 +70,7 @@ impl Transferto {
             format!("listener.security.protocol.map={protocols}"),
         ];
         let settings: Vec<&str> = own.iter().chain(settings).map(String::as_str).collect();
-        Self::wait(Self::command(plan, &[], dir, &settings), name)
+        Self::wait(Self::command(&plan.binary, &[], dir, &settings), name)
     }
 
     /// Starts it and waits until it has said where it listens.
@@ -93,8 +93,8 @@ impl Transferto {
     }
 
     /// How it is started; its log goes to a pipe.
-    fn command(plan: &Plan, wrapper: &[&str], dir: &Path, settings: &[&str]) -> Command {
-        let binary = plan.binary.as_os_str();
+    fn command(binary: &Path, wrapper: &[&str], dir: &Path, settings: &[&str]) -> Command {
+        let binary = binary.as_os_str();
         let mut words = wrapper.iter().map(OsStr::new).chain([binary]);
         let mut command = Command::new(words.next().unwrap_or(binary));
         command.args(words);
