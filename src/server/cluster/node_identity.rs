@@ -21,7 +21,7 @@ use crate::config::kafka_config::KafkaConfig;
 use crate::config::quorum_config::BootstrapServer;
 use crate::image::directory_id::is_reserved;
 use crate::protocol::describe_cluster::{CONTROLLERS, DescribeClusterRequest};
-use crate::raft::failures::Failures;
+use crate::common::failures::Failures;
 use crate::server::cluster::start_cancellation::StartCancellation;
 use crate::storage::files::clean_shutdown_file_handler;
 use crate::storage::files::meta_properties::{MetaProperties, random_directory_id};
@@ -169,7 +169,7 @@ fn ask_cluster_id(
     let shown = controllers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     info!("asking for the id of the cluster: waiting for a controller at {shown}");
     let timeout_ms = config.initial_broker_registration_timeout_ms;
-    let deadline = Instant::now() + Duration::from_millis(timeout_ms.unsigned_abs());
+    let (started, timeout) = (Instant::now(), Duration::from_millis(timeout_ms.unsigned_abs()));
     let interrupter = Arc::new(Interrupter::new());
     cancellation.on_cancel({
         let interrupter = Arc::clone(&interrupter);
@@ -184,13 +184,14 @@ fn ask_cluster_id(
             }
             Err(error) => {
                 let trouble = format!("{controller}: {error}{}", advice(&error));
-                if failures.is_news(&trouble) {
-                    warn!("no answer from the controller at {trouble}");
+                let now_ms = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
+                if let Some(repeats) = failures.news(&trouble, now_ms) {
+                    warn!("no answer from the controller at {trouble}{repeats}");
                 }
                 last_trouble = trouble;
             }
         }
-        if Instant::now() >= deadline {
+        if started.elapsed() >= timeout {
             break;
         }
         std::thread::sleep(RETRY_BACKOFF);
