@@ -1,6 +1,7 @@
 //! The settings that a cluster has for its brokers, on their way into one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use support::temp::TempDir;
 use transferto::common::mock_scheduler::MockScheduler;
@@ -95,4 +96,20 @@ fn of_several_changes_that_wait_the_newest_is_followed() {
     scene.publish("1", Some("8"));
     scene.scheduler.tick();
     assert_eq!(scene.log_roll_ms(), Some(8), "a later change is followed as well");
+}
+
+/// As for the start of a broker: before it serves anybody it has the settings of its cluster.
+#[test]
+fn who_waits_for_the_newest_settings_waits_until_they_are_followed() {
+    let mut scene = Scene::new();
+    let are_followed =
+        |scene: &Scene| scene.publisher.wait_until_followed(Duration::from_millis(1));
+    assert!(are_followed(&scene), "there are none");
+    scene.publish("2", Some("7"));
+    assert!(are_followed(&scene), "those of another broker");
+    scene.publish("", Some("5"));
+    assert!(!are_followed(&scene));
+    scene.scheduler.tick();
+    assert!(are_followed(&scene));
+    assert_eq!(scene.log_roll_ms(), Some(5));
 }
