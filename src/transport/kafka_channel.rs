@@ -559,7 +559,10 @@ impl KafkaChannel {
         let end = turn.end();
         drop(step);
         mark!([15] "KafkaChannel.write", "{}", outcome(&result, end));
-        self.note_written(end);
+        if end == Some(TurnEnd::SocketFull) {
+            self.readiness.used_up(WRITABLE);
+        }
+        self.note_unread_found();
         match result {
             Ok(()) => {
                 self.send = None;
@@ -576,8 +579,10 @@ impl KafkaChannel {
     fn push_out(&mut self, time: &dyn Time) -> io::Result<()> {
         let mut turn = WriteTurn::new(&mut *self.transport, time);
         let result = turn.flush();
-        let end = turn.end();
-        self.note_written(end);
+        if turn.end() == Some(TurnEnd::SocketFull) {
+            self.readiness.used_up(WRITABLE);
+        }
+        self.note_unread_found();
         self.update_interest();
         match result {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
@@ -585,11 +590,8 @@ impl KafkaChannel {
         }
     }
 
-    /// What a turn of writing has found out about the socket.
-    fn note_written(&mut self, end: Option<TurnEnd>) {
-        if end == Some(TurnEnd::SocketFull) {
-            self.readiness.used_up(WRITABLE);
-        }
+    /// The next request, if the transport has met it while it wrote.
+    fn note_unread_found(&mut self) {
         if self.transport.take_unread_found() {
             self.readiness.found(READABLE);
         }
