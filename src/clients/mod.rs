@@ -4,4 +4,5 @@ pub mod interrupter;
 pub mod watched_socket;
 pub mod client_channel_builder;
 pub mod blocking_channel;
+pub mod node_api_versions;
 pub mod api_versions_exchange;

@@ -10,8 +10,8 @@ use crate::clients::api_versions_exchange::api_versions;
 use crate::clients::blocking_channel::{BlockingChannel, Response};
 use crate::clients::client_channel_builder::ClientChannelBuilder;
 use crate::clients::interrupter::Interrupter;
+use crate::clients::node_api_versions::NodeApiVersions;
 use crate::config::quorum_config::BootstrapServer;
-use crate::protocol::api_versions::ApiVersionsResponse;
 use crate::protocol::client_request::ClientRequest;
 use crate::protocol::fetch::FetchRequest;
 use crate::protocol::fetch_snapshot::FetchSnapshotRequest;
@@ -49,13 +49,13 @@ impl ControllerConnection {
         let at = (address.host.as_str(), address.port);
         let mut channel =
             BlockingChannel::connect(builder, at, client_id, request_timeout, interrupter)?;
-        let theirs = api_versions(&mut channel, request_timeout)?;
+        let theirs = NodeApiVersions::of(api_versions(&mut channel, request_timeout)?);
         Ok(Self {
             is_of: LeaderAndEpoch::default(),
-            fetch_version: usable_version::<FetchRequest>(&theirs, FETCH_VERSIONS)?,
+            fetch_version: usable_version::<FetchRequest>(&theirs, &FETCH_VERSIONS)?,
             fetch_snapshot_version: usable_version::<FetchSnapshotRequest>(
                 &theirs,
-                FETCH_SNAPSHOT_VERSIONS,
+                &FETCH_SNAPSHOT_VERSIONS,
             )?,
             channel,
             address,
@@ -81,21 +81,13 @@ impl ControllerConnection {
 
 type ResponseTo<R> = Response<<R as ClientRequest>::Response>;
 
-/// The newest version that both sides have.
+/// As [`NodeApiVersions::usable_version`].
 fn usable_version<R: ClientRequest>(
-    theirs: &ApiVersionsResponse,
-    ours: RangeInclusive<i16>,
+    theirs: &NodeApiVersions,
+    ours: &RangeInclusive<i16>,
 ) -> io::Result<i16> {
-    let api = theirs.api_keys.iter().find(|api| api.api_key == R::API_KEY);
-    let newest = api.map(|api| (api.min_version, api.max_version.min(*ours.end())));
-    let usable = newest.filter(|(oldest, newest)| newest >= oldest.max(ours.start()));
-    usable.map(|(_, newest)| newest).ok_or_else(|| {
-        let (oldest, newest) = (ours.start(), ours.end());
-        let why = format!(
-            "it does not have {} in a version from {oldest} to {newest}: the address of a controller's \
-             listener is needed, of Kafka 3.3 or later",
-            R::NAME
-        );
-        io::Error::new(io::ErrorKind::Unsupported, why)
+    theirs.usable_version::<R>(ours).map_err(|error| {
+        let advice = "the address of a controller's listener is needed, of Kafka 3.3 or later";
+        io::Error::new(error.kind(), format!("{error}: {advice}"))
     })
 }

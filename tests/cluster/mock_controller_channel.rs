@@ -4,11 +4,11 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
+use transferto::clients::node_api_versions::NodeApiVersions;
 use transferto::protocol::client_request::ClientRequest;
 use transferto::protocol::wire::types::{Reader, Version, WireType, Writer};
 use transferto::server::cluster::controller_channel::{
     ControllerCallback, ControllerChannel, ControllerError, ControllerRequest, ControllerResponse,
-    NodeApiVersions,
 };
 
 #[derive(Default)]

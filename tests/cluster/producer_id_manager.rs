@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use transferto::clients::node_api_versions::NodeApiVersions;
 use transferto::common::errors::Errors;
 use transferto::common::mock_time::MockTime;
 use transferto::common::time::Time;
@@ -13,7 +14,6 @@ use transferto::protocol::allocate_producer_ids::{
 };
 use transferto::server::cluster::controller_channel::{
     ControllerCallback, ControllerChannel, ControllerError, ControllerRequest, ControllerResponse,
-    NodeApiVersions,
 };
 use transferto::server::cluster::rpc_producer_id_manager::RpcProducerIdManager;
 use transferto::server::metadata::producer_id_manager::ProducerIdManager;

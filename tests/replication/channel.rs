@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
+use transferto::clients::node_api_versions::NodeApiVersions;
 use transferto::protocol::alter_partition::{AlterPartitionRequest, AlterPartitionResponse};
 use transferto::protocol::client_request::ClientRequest;
 use transferto::protocol::wire::types::{Reader, Version, WireType, Writer};
 use transferto::server::cluster::controller_channel::{
-    ControllerCallback, ControllerChannel, ControllerRequest, ControllerResponse, NodeApiVersions,
+    ControllerCallback, ControllerChannel, ControllerRequest, ControllerResponse,
 };
 
 /// The version of all that goes this way.

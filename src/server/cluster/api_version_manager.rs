@@ -4,13 +4,14 @@
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
 
+use crate::clients::node_api_versions::NodeApiVersions;
 use crate::common::lock::locked;
 use crate::protocol::api_keys::ApiKeys;
 use crate::protocol::api_versions::{
     ApiVersion, ApiVersionsResponse, FinalizedFeature, SupportedFeature,
 };
 use crate::server::cluster::broker_features::{KRAFT_VERSION, SUPPORTED};
-use crate::server::cluster::controller_channel::{ControllerChannel, NodeApiVersions};
+use crate::server::cluster::controller_channel::ControllerChannel;
 use crate::server::metadata::metadata_cache::{FinalizedFeatures, MetadataCache};
 
 /// From this version of ApiVersions on clients can read that a feature may be at level 0 (KAFKA-17011).

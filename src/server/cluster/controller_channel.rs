@@ -5,6 +5,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use crate::clients::node_api_versions::NodeApiVersions;
 use crate::common::errors::Errors;
 use crate::protocol::client_request::{
     ClientRequest, client_request_body, has_error_code, read_client_response_body,
@@ -88,47 +89,6 @@ impl fmt::Display for ControllerError {
     }
 }
 
-/// Port of `NodeApiVersions`: the APIs of another node, with their versions and its features.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NodeApiVersions {
-    /// Key, lowest and highest version, by ascending keys.
-    apis: Vec<(i16, i16, i16)>,
-    /// The features that it supports: name, lowest and highest level.
-    pub supported_features: Vec<(String, i16, i16)>,
-    /// The features that its cluster has agreed on: name and level.
-    pub finalized_features: Vec<(String, i16)>,
-}
-
-impl NodeApiVersions {
-    /// `apis` are keys with their lowest and highest version.
-    pub fn new(
-        mut apis: Vec<(i16, i16, i16)>,
-        supported_features: Vec<(String, i16, i16)>,
-    ) -> Self {
-        apis.sort_unstable();
-        Self { apis, supported_features, finalized_features: Vec::new() }
-    }
-
-    /// `None` if the node does not have the API.
-    pub fn versions(&self, api_key: i16) -> Option<RangeInclusive<i16>> {
-        let place = self.apis.binary_search_by_key(&api_key, |it| it.0).ok()?;
-        let (_, lowest, highest) = self.apis[place];
-        Some(lowest..=highest)
-    }
-
-    /// The newest version of the API that lies within `ours` as well.
-    pub fn latest_usable_version(&self, api_key: i16, ours: &RangeInclusive<i16>) -> Option<i16> {
-        let theirs = self.versions(api_key)?;
-        let highest = *theirs.end().min(ours.end());
-        (highest >= *theirs.start().max(ours.start())).then_some(highest)
-    }
-
-    /// All APIs: key, lowest and highest version, by ascending keys.
-    pub fn iter(&self) -> impl Iterator<Item = (i16, i16, i16)> {
-        self.apis.iter().copied()
-    }
-}
-
 /// Sends a request of a known type, and reads the response.
 ///
 /// `versions` are those that the caller can read the response of. The callback is one of
@@ -180,19 +140,4 @@ fn is_from_inactive<R: ClientRequest>(body: &[u8], version: i16) -> bool {
     let not_controller = Errors::NotController.code();
     read_client_response_body::<R>(body, version)
         .is_ok_and(|response| has_error_code::<R>(&response, version, not_controller))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_newest_version_that_both_sides_have_is_taken() {
-        let versions = NodeApiVersions::new(vec![(62, 0, 3), (58, 0, 0)], Vec::new());
-        assert_eq!(versions.latest_usable_version(62, &(0..=4)), Some(3));
-        assert_eq!(versions.latest_usable_version(62, &(1..=2)), Some(2));
-        assert_eq!(versions.latest_usable_version(62, &(4..=4)), None);
-        assert_eq!(versions.latest_usable_version(63, &(0..=1)), None);
-        assert_eq!(versions.versions(58), Some(0..=0));
-    }
 }

@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use log::warn;
 
+use crate::clients::node_api_versions::NodeApiVersions;
 use crate::common::failures::Failures;
 use crate::common::lock::locked;
 use crate::common::named_thread::spawn_named;
 use crate::common::time::Time;
 use crate::raft::quorum::ControllerNodeProvider;
 use crate::server::cluster::controller_channel::{
-    ControllerCallback, ControllerChannel, ControllerRequest, NodeApiVersions,
+    ControllerCallback, ControllerChannel, ControllerRequest,
 };
 use crate::server::cluster::node_connection::NodeConnector;
 use crate::server::cluster::node_to_controller_request_thread::NodeToControllerRequestThread;

@@ -12,20 +12,19 @@ use std::time::Duration;
 
 use log::{Level, debug, log};
 
+use crate::clients::node_api_versions::NodeApiVersions;
 use crate::common::errors::Errors;
 use crate::common::failures::{Failures, Repeats};
 use crate::common::lock::locked;
 use crate::common::time::Time;
-use crate::protocol::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
+use crate::protocol::api_versions::ApiVersionsRequest;
 use crate::protocol::client_request::{
     ClientRequest, client_request_body, client_request_frame, read_client_response_body,
     split_client_response,
 };
 use crate::protocol::wire::types::Version;
 use crate::raft::quorum::{ControllerNode, ControllerNodeProvider};
-use crate::server::cluster::controller_channel::{
-    ControllerError, ControllerResponse, NodeApiVersions,
-};
+use crate::server::cluster::controller_channel::{ControllerError, ControllerResponse};
 use crate::server::cluster::node_connection::{NodeConnection, NodeConnector};
 use crate::server::cluster::request_queue::{QueueItem, RequestQueue, complete};
 
@@ -186,7 +185,10 @@ impl NodeToControllerRequestThread {
             }
             let response = read_client_response_body::<ApiVersionsRequest>(&body, number)
                 .map_err(io::Error::other)?;
-            return node_api_versions(response);
+            return match response.error_code {
+                0 => Ok(NodeApiVersions::of(response)),
+                code => Err(io::Error::other(format!("error {code} upon ApiVersions"))),
+            };
         }
         Err(io::Error::other("it does not say which APIs it has"))
     }
@@ -231,20 +233,6 @@ fn round_trip(
     Ok(body.to_vec())
 }
 
-fn node_api_versions(response: ApiVersionsResponse) -> io::Result<NodeApiVersions> {
-    if response.error_code != Errors::None.code() {
-        let why = format!("error {} upon ApiVersions", response.error_code);
-        return Err(io::Error::other(why));
-    }
-    let apis = response.api_keys.iter().map(|it| (it.api_key, it.min_version, it.max_version));
-    let features = response.supported_features.into_iter();
-    let features = features.map(|it| (it.name, it.min_version, it.max_version));
-    let mut versions = NodeApiVersions::new(apis.collect(), features.collect());
-    let finalized = response.finalized_features.into_iter();
-    versions.finalized_features = finalized.map(|it| (it.name, it.max_version_level)).collect();
-    Ok(versions)
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
@@ -252,7 +240,7 @@ mod tests {
 
     use super::*;
     use crate::common::mock_time::MockTime;
-    use crate::protocol::api_versions::ApiVersion;
+    use crate::protocol::api_versions::{ApiVersion, ApiVersionsResponse};
     use crate::protocol::broker_heartbeat::{BrokerHeartbeatRequest, BrokerHeartbeatResponse};
     use crate::protocol::envelope::{EnvelopeRequest, EnvelopeResponse};
     use crate::protocol::wire::types::{WireType, Writer};

@@ -12,7 +12,7 @@ use crate::clients::api_versions_exchange::api_versions;
 use crate::clients::blocking_channel::{BlockingChannel, Response};
 use crate::clients::client_channel_builder::ClientChannelBuilder;
 use crate::clients::interrupter::Interrupter;
-use crate::protocol::api_versions::ApiVersionsResponse;
+use crate::clients::node_api_versions::NodeApiVersions;
 use crate::protocol::client_request::ClientRequest;
 use crate::replica::broker_end_point::BrokerEndPoint;
 use crate::server::replication::replication_config::ReplicationConfig;
@@ -34,7 +34,7 @@ pub struct BrokerBlockingSender {
 struct Connection {
     channel: BlockingChannel,
     /// What the other broker has.
-    versions: ApiVersionsResponse,
+    versions: NodeApiVersions,
 }
 
 impl BrokerBlockingSender {
@@ -75,7 +75,7 @@ impl BrokerBlockingSender {
     ) -> io::Result<(i16, Response<R::Response>)> {
         let connection = self.connection.take();
         let sent = connection.map_or_else(|| self.connect(), Ok).and_then(|mut connection| {
-            let version = usable_version::<R>(&connection.versions, ours)?;
+            let version = connection.versions.usable_version::<R>(&ours)?;
             let response = connection.channel.call(request, version, self.timeout)?;
             self.connection = Some(connection);
             Ok((version, response))
@@ -102,7 +102,7 @@ impl BrokerBlockingSender {
         if let Some(bytes) = self.receive_buffer_bytes {
             channel.set_receive_buffer(bytes)?;
         }
-        let versions = api_versions(&mut channel, self.timeout)?;
+        let versions = NodeApiVersions::of(api_versions(&mut channel, self.timeout)?);
         debug!("{} is connected to {}", self.client_id, self.broker);
         Ok(Connection { channel, versions })
     }
@@ -120,21 +120,6 @@ fn advice(kind: io::ErrorKind) -> &'static str {
         }
         _ => "",
     }
-}
-
-/// The newest version that both sides have.
-fn usable_version<R: ClientRequest>(
-    theirs: &ApiVersionsResponse,
-    ours: RangeInclusive<i16>,
-) -> io::Result<i16> {
-    let api = theirs.api_keys.iter().find(|api| api.api_key == R::API_KEY);
-    let newest = api.map(|api| (api.min_version, api.max_version.min(*ours.end())));
-    let usable = newest.filter(|(oldest, newest)| newest >= oldest.max(ours.start()));
-    usable.map(|(_, newest)| newest).ok_or_else(|| {
-        let (oldest, newest) = (ours.start(), ours.end());
-        let why = format!("it does not have a version from {oldest} to {newest}");
-        io::Error::new(io::ErrorKind::Unsupported, why)
-    })
 }
 
 #[cfg(test)]
