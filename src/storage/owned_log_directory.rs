@@ -1,14 +1,12 @@
 //! Port of `LogManager.createAndValidateLogDirs` and `loadDirectoryIds`, for one directory: one that belongs to
 //! this process, or one that is offline from the start.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
-use nix::fcntl::Flock;
-
 use crate::common::errors::KafkaError;
+use crate::storage::files::directory_lock::DirectoryLock;
 use crate::storage::files::file_io::is_shortage;
 use crate::storage::files::log_dir_failure_channel::{LogDirFailureChannel, LogDirStatus};
 use crate::storage::files::log_directory::{check_meta_properties, lock_directory};
@@ -30,7 +28,7 @@ pub(super) struct OwnedLogDirectory {
     /// In a cluster, once it is known.
     pub(super) id: OnceLock<[u8; 16]>,
     /// Held as long as this lives; none of a directory that could not be opened.
-    _lock: Option<Flock<File>>,
+    _lock: Option<DirectoryLock>,
 }
 
 impl OwnedLogDirectory {
@@ -61,7 +59,11 @@ impl OwnedLogDirectory {
         directory
     }
 
-    fn with(path: PathBuf, lock: Option<Flock<File>>, channel: &Arc<LogDirFailureChannel>) -> Self {
+    fn with(
+        path: PathBuf,
+        lock: Option<DirectoryLock>,
+        channel: &Arc<LogDirFailureChannel>,
+    ) -> Self {
         Self {
             status: channel.watch(&path),
             recovery_points: OffsetCheckpoint::new(path.join(RECOVERY_POINT_CHECKPOINT_FILE)),

@@ -3,16 +3,15 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::Flock;
-
 use crate::config::properties;
 use crate::config::properties::Property;
 use crate::image::records::metadata_record::{MetadataRecord, RecordAndVersion};
+use crate::storage::files::directory_lock::DirectoryLock;
 use crate::storage::files::file_io::{failed, failed_to_read, sync_directory};
 use crate::storage::files::log_directory::{LOCK_FILE, try_lock_directory};
 use crate::storage::files::log_file_names::{LOG_FILE_SUFFIX, with_suffix};
@@ -33,7 +32,7 @@ const FORMAT: &str = "kafka-storage.sh format --standalone --release-version 3.9
 #[derive(Debug)]
 pub(crate) struct ControllerDirectory {
     path: PathBuf,
-    _lock: Flock<File>,
+    _lock: DirectoryLock,
     pub meta: MetaProperties,
     /// The ids of all controllers that vote from the beginning, as far as this one knows them.
     pub voters: BTreeSet<i32>,

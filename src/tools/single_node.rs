@@ -2,11 +2,8 @@
 //! which logs lie where. Nothing is changed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-use nix::fcntl::Flock;
 
 use crate::common::acl::AclBinding;
 use crate::common::errors::KafkaError;
@@ -22,6 +19,7 @@ use crate::registry::topic_registry::{TOPIC_REGISTRY_FILE, TopicRegistry, Topics
 use crate::security::scram::scram_mechanism::ScramCredentials;
 use crate::storage::epochs::leader_epoch_checkpoint_file::LeaderEpochCheckpointFile;
 use crate::storage::files::clean_shutdown_file_handler;
+use crate::storage::files::directory_lock::DirectoryLock;
 use crate::storage::files::log_directory::{
     LOCK_FILE, list_log_directories, single_node_of, try_lock_directory,
 };
@@ -50,7 +48,7 @@ pub(crate) struct NodeDirectories(pub Vec<NodeDirectory>);
 #[derive(Debug)]
 pub(crate) struct NodeDirectory {
     pub path: PathBuf,
-    _lock: Flock<File>,
+    _lock: DirectoryLock,
     pub owner: Owner,
     /// By which the controllers are to know it: drawn now, unless an earlier run has given it one.
     pub directory_id: [u8; 16],

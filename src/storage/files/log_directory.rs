@@ -3,16 +3,15 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use log::{info, warn};
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, Flock, FlockArg, fcntl};
-use nix::libc;
 
 use crate::common::errors::{Errors, KafkaError};
+use crate::storage::files::directory_lock::DirectoryLock;
 use crate::storage::files::file_io::{create_directories, failed, read_text, write_atomically};
 use crate::storage::files::log_file_names::{
     is_deleted_directory, is_stray_directory, parse_topic_partition_name,
@@ -48,12 +47,8 @@ pub(crate) fn create_directory(path: &Path) -> io::Result<PathBuf> {
     Ok(absolute)
 }
 
-/// Locks the directory for this process. The lock ends with the process, however that ends.
-///
-/// It is two locks, because Linux has two kinds that do not see each other: `flock(2)`, which earlier
-/// versions of this broker take alone, and that of `fcntl(2)`, by which Java's `FileChannel.tryLock`
-/// keeps two Kafkas apart.
-pub(crate) fn lock_directory(dir: &Path) -> Result<Flock<File>, KafkaError> {
+/// Locks the directory for this process.
+pub(crate) fn lock_directory(dir: &Path) -> Result<DirectoryLock, KafkaError> {
     try_lock_directory(dir)?.ok_or_else(|| {
         refused(format!(
             "cannot lock the log directory {}: another broker is using it; stop that broker, or {}",
@@ -64,7 +59,7 @@ pub(crate) fn lock_directory(dir: &Path) -> Result<Flock<File>, KafkaError> {
 }
 
 /// As [`lock_directory`]; `None` if another process has the directory.
-pub(crate) fn try_lock_directory(dir: &Path) -> Result<Option<Flock<File>>, KafkaError> {
+pub(crate) fn try_lock_directory(dir: &Path) -> Result<Option<DirectoryLock>, KafkaError> {
     let path = dir.join(LOCK_FILE);
     let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
     let file = file.map_err(failed("write in the log directory: cannot open", &path))?;
@@ -72,26 +67,7 @@ pub(crate) fn try_lock_directory(dir: &Path) -> Result<Option<Flock<File>>, Kafk
         Errno::EAGAIN | Errno::EACCES => Ok(None),
         errno => Err(refused(format!("cannot lock the log directory {}: {errno}", dir.display()))),
     };
-    let lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-        Ok(lock) => lock,
-        Err((_, errno)) => return cannot(errno),
-    };
-    // Of the open file, as the other one is, and not of the process.
-    match fcntl(&*lock, FcntlArg::F_OFD_SETLK(&whole_file())) {
-        Ok(_) => Ok(Some(lock)),
-        Err(errno) => cannot(errno),
-    }
-}
-
-/// A lock for writing that covers all of a file.
-fn whole_file() -> libc::flock {
-    libc::flock {
-        l_type: libc::F_WRLCK as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
-    }
+    DirectoryLock::try_new(file).map(Some).or_else(cannot)
 }
 
 /// Checks that the directory belongs to this broker; one without an owner becomes this broker's.

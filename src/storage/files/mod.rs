@@ -5,6 +5,7 @@ pub mod log_file_names;
 pub mod file_io;
 pub mod log_dir_failure_channel;
 pub mod log_files;
+pub(crate) mod directory_lock;
 pub mod log_directory;
 pub mod meta_properties;
 pub mod clean_shutdown_file_handler;
