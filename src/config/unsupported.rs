@@ -89,8 +89,8 @@ const WITHOUT_EFFECT: &[Group] = &[
         ],
     },
     Group {
-        why: "a replica is behind by time and not by messages, as since Kafka 0.9; consumers read leaders only, and a \
-              log stays in its directory",
+        why: "a replica is behind by time and not by messages, as since Kafka 0.9; a leader does not \
+              send consumers to followers, which serve them all the same; a log stays in its directory",
         names: &[
             "replica.lag.max.messages",
             "replica.selector.class",

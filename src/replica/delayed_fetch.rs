@@ -81,8 +81,16 @@ impl DelayedFetch {
         if end.message_offset == start.message_offset {
             return Some(0);
         }
-        // Case C: the fetch is on an older segment than the end (it can read on), or the log was
-        // truncated under it. A place that is not known says no more than that there is something.
+        // What a follower does not know to be committed yet is waited for; Kafka answers with nothing, and is asked
+        // again at once. Case C: the log was truncated under the fetch.
+        if end.message_offset < start.message_offset {
+            return (start.message_offset <= replica.log.log_end_offset()).then_some(0);
+        }
+        let end = match (end.place, self.metadata.mode.fetch_only_committed) {
+            (None, true) => replica.high_watermark_with_place().ok()?,
+            _ => end,
+        };
+        // Case C: the fetch is on an older segment than the end, and can read on.
         let bytes = end.position_diff(&start)?;
         (bytes >= 0).then(|| bytes.min(i64::from(status.fetch_info.fetch_size)))
     }

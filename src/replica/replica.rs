@@ -17,6 +17,8 @@ use crate::replica::partition_traffic::PartitionTraffic;
 use crate::storage::log::log::Log;
 use crate::storage::log::log_append::LogAppendInfo;
 use crate::storage::log::log_offset_metadata::LogOffsetMetadata;
+use crate::storage::log::patience::Patience;
+use crate::storage::log::read_limit::{FirstEntry, ReadLimit};
 
 /// The local replica of a partition.
 ///
@@ -50,6 +52,25 @@ impl Replica {
     /// The offset up to which consumers may read, exclusive, with its place if it is known.
     pub fn high_watermark(&self) -> LogOffsetMetadata {
         *locked(&self.high_watermark)
+    }
+
+    /// Port of `fetchHighWatermarkMetadata`: the high watermark with its place, which is looked up on a follower, and
+    /// on a leader that was one.
+    ///
+    /// # Errors
+    /// As [`Log::read`].
+    pub fn high_watermark_with_place(&self) -> Result<LogOffsetMetadata, KafkaError> {
+        let known = self.high_watermark();
+        if known.place.is_some() {
+            return Ok(known);
+        }
+        let nothing = ReadLimit {
+            max_bytes: 0,
+            first_entry: FirstEntry::MayBeCut,
+            ends_at_entry: false,
+            patience: Patience::ForDisk,
+        };
+        Ok(self.log.read(known.message_offset, None, nothing)?.fetch_offset_metadata)
     }
 
     /// Moves the high watermark up to `candidate`; returns whether it moved.

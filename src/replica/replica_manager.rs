@@ -84,6 +84,8 @@ pub struct FetchParams {
     pub newest_readable_magic: u8,
     /// Whether a consumer wants nothing of transactions that were aborted, or are open.
     pub is_read_committed: bool,
+    /// Whether a consumer may be answered by a follower (KIP-392); in Kafka, whether there is `clientMetadata`.
+    pub may_read_follower: bool,
 }
 
 /// In words, for the trace.
@@ -106,10 +108,18 @@ impl FetchParams {
         self.replica_id >= 0
     }
 
+    /// Port of `fetchOnlyLeader`. A debugging consumer has always read from any replica.
+    fn fetch_only_from_leader(&self) -> bool {
+        match self.replica_id {
+            DEBUGGING_CONSUMER_ID => false,
+            _ => self.is_from_follower() || !self.may_read_follower,
+        }
+    }
+
     fn read_mode(&self) -> ReadMode {
         let is_from_follower = self.is_from_follower();
         ReadMode {
-            fetch_only_from_leader: self.replica_id != DEBUGGING_CONSUMER_ID,
+            fetch_only_from_leader: self.fetch_only_from_leader(),
             fetch_only_committed: !is_from_follower,
             refuses_transactions: self.is_read_committed && !is_from_follower,
             follower: is_from_follower.then_some(self.replica_id),

@@ -146,6 +146,7 @@ log.dirs=$CLUSTER_DIR/broker-$1
 offsets.topic.replication.factor=3
 min.insync.replicas=2
 group.initial.rebalance.delay.ms=0
+${CLUSTER_RACKS:+broker.rack=rack-$1}
 ${CLUSTER_BROKER_SETTINGS:-}
 EOF
     if ! is_kafkas "$1"; then

@@ -60,6 +60,7 @@ fn read(broker: &Broker, offset: i64, min_bytes: i32, is_read_committed: bool) -
         hard_max_bytes_limit: false,
         newest_readable_magic: 2,
         is_read_committed,
+        may_read_follower: false,
     };
     let fetch_info = PartitionFetchInfo {
         topic_id: FOO,

@@ -14,7 +14,8 @@ use transferto::image::records::topic_records::{
     PartitionChangeRecord, PartitionRecord, TopicRecord,
 };
 use transferto::protocol::fetch::{
-    FetchRequest, FetchResponse, FetchTopic, LeaderIdAndEpoch, NodeEndpoint,
+    FetchRequest, FetchResponse, FetchResponsePartition, FetchTopic, LeaderIdAndEpoch,
+    NodeEndpoint, PartitionHeader,
 };
 use transferto::protocol::request::{RequestBody, ResponseBody};
 use transferto::protocol::wire::uuid::Uuid;
@@ -164,5 +165,90 @@ fn a_fetch_that_waits_in_a_session_is_told_of_the_new_leader() {
     assert_eq!(partition.header.error_code, Errors::NotLeaderForPartition.code());
     assert_eq!(partition.current_leader.leader_id, OTHER);
     assert_eq!(response.node_endpoints[0].host, "other.example");
+    broker.shutdown().unwrap();
+}
+
+/// The broker has led `here`, and has its one record; now it follows the other one in epoch 1.
+fn start_as_follower() -> (ScriptedController, Broker) {
+    let (controller, broker) = start();
+    assert_eq!(broker.connect().produce("here", 0, &batch(&[b"a"])).error_code, 0);
+    lead_here(&controller, OTHER);
+    wait_until("another leader", || read_here(&broker, 10).header.error_code != 0);
+    (controller, broker)
+}
+
+fn lead_here(controller: &ScriptedController, leader: i32) {
+    append(
+        controller,
+        &[MetadataRecord::PartitionChange(PartitionChangeRecord {
+            partition_id: 0,
+            topic_id: Uuid([7; 16]),
+            isr: Some(vec![OTHER, BROKER_ID]),
+            replicas: Some(vec![OTHER, BROKER_ID]),
+            leader,
+            ..PartitionChangeRecord::default()
+        })],
+    );
+}
+
+fn here(current_leader_epoch: i32, fetch_offset: i64) -> FetchTopic {
+    let mut topic = by_id(Uuid([7; 16]), "here");
+    topic.partitions[0].current_leader_epoch = current_leader_epoch;
+    topic.partitions[0].fetch_offset = fetch_offset;
+    topic
+}
+
+fn read_here(broker: &Broker, version: i16) -> FetchResponsePartition {
+    let request = FetchRequest { topics: vec![here(1, 0)], ..Default::default() };
+    fetch(broker, version, request).topics.remove(0).partitions.remove(0)
+}
+
+#[test]
+fn consumers_read_a_follower_in_the_versions_that_know_of_that() {
+    let (_controller, broker) = start_as_follower();
+    let not_leader = Errors::NotLeaderForPartition.code();
+    assert_eq!(read_here(&broker, 10).header.error_code, not_leader);
+    for version in [11, 12, 13, NEWEST] {
+        let PartitionHeader { error_code, high_watermark, last_stable_offset, .. } =
+            read_here(&broker, version).header;
+        assert_eq!((error_code, high_watermark, last_stable_offset), (0, 1, 1), "{version}");
+        let read = read_here(&broker, version);
+        assert_eq!(read.header.log_start_offset, 0);
+        assert_eq!(read.records.map(|it| it.len()), Some(batch(&[b"a"]).len()));
+        assert_eq!(read.current_leader, LeaderIdAndEpoch::default());
+    }
+    let mut client = broker.connect();
+    assert_eq!(client.produce("here", 0, &batch(&[b"b"])).error_code, not_leader);
+    assert_eq!(client.list_offset(5, "here", -1).error_code, not_leader);
+    broker.shutdown().unwrap();
+}
+
+#[test]
+fn a_consumer_that_waits_at_a_follower_in_a_session_learns_of_a_new_leader_at_once() {
+    let (controller, broker) = start_as_follower();
+    let mut client = broker.connect();
+    let begin =
+        FetchRequest { topics: vec![here(1, 0)], session_epoch: 0, ..FetchRequest::default() };
+    let (body, _) = client.call(NEWEST, &RequestBody::Fetch(begin), &[]);
+    let ResponseBody::Fetch(begun) = body else { panic!("{body:?}") };
+    assert!(begun.topics[0].partitions[0].records.as_ref().is_some_and(|it| !it.is_empty()));
+    let waiting = FetchRequest {
+        session_id: begun.header.session_id,
+        session_epoch: 1,
+        max_wait_ms: 600_000,
+        min_bytes: 1,
+        topics: vec![here(1, 1)],
+        ..FetchRequest::default()
+    };
+    let header = client.send(NEWEST, &RequestBody::Fetch(waiting), &[]);
+    let purgatory = broker.server().replica_manager();
+    wait_until("the fetch to wait", || purgatory.delayed_fetches() == 1);
+    lead_here(&controller, BROKER_ID);
+    let (body, _) = client.receive(&header);
+    let ResponseBody::Fetch(response) = body else { panic!("{body:?}") };
+    let partition = &response.topics[0].partitions[0];
+    assert_eq!(partition.header.error_code, Errors::FencedLeaderEpoch.code());
+    let leader = LeaderIdAndEpoch { leader_id: BROKER_ID, leader_epoch: 2 };
+    assert_eq!(partition.current_leader, leader);
     broker.shutdown().unwrap();
 }

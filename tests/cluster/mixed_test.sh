@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A cluster of two transferto brokers and one of Apache Kafka's, each kind killed and started again under its
 # producers: another replica leads, two in sync are enough, and in the end all three logs are the same, byte for
-# byte, and hold each record once. `make cluster-mixed TRY=1` runs it.
+# byte, and hold each record once. A consumer whose rack is that of a follower reads there. `make cluster-mixed TRY=1`
+# runs it.
 #
 #   tests/cluster/mixed_test.sh
 #
@@ -12,7 +13,9 @@ MIXED=1
 PORT=${PORT:-29092}
 CLUSTER_DIR=$(mktemp -d "${TMPDIR:-/tmp}/transferto-mixed.XXXXXX")
 # Brokers that are missed within two seconds, where Kafka takes nine.
-CLUSTER_BROKER_SETTINGS=broker.heartbeat.interval.ms=400
+CLUSTER_BROKER_SETTINGS="broker.heartbeat.interval.ms=400
+replica.selector.class=org.apache.kafka.common.replica.RackAwareReplicaSelector"
+CLUSTER_RACKS=1
 # shellcheck source=cluster.sh
 source "$(dirname "${BASH_SOURCE[0]}")/cluster.sh"
 CONTROLLER_SETTINGS+="
@@ -31,6 +34,7 @@ try_all() {
     run_all
     await "three replicas of each partition are in sync" all_have_in_sync 3
     produce
+    read_in_rack_of 3 1
     kill_and_restart 1
     kill_and_restart 3
     check_records
@@ -59,6 +63,30 @@ produce() {
     seq "$first" "$produced" | kcat -b "$(addresses)" -t "$TOPIC" -P -X enable.idempotence=true 2>>"$CLUSTER_DIR/kcat.log" ||
         fail "the records from $first to $produced are not acknowledged"
     echo "   acknowledged: the records up to $produced"
+}
+
+# read_in_rack_of LEADER FOLLOWER: what LEADER leads, by a consumer of Kafka's in the rack of FOLLOWER, which is
+# transferto's: that one sends all of it.
+read_in_rack_of() {
+    local partition before after read
+    partition=$(partitions | sed -n "s/^partition \([0-9]*\), leader $1,.*/\1/p")
+    read=$CLUSTER_DIR/read
+    kcat -b "$(addresses)" -t "$TOPIC" -p "$partition" -C -e -q -o beginning >"$read" 2>>"$CLUSTER_DIR/kcat.log"
+    before=$(bytes_out "$2")
+    kafka org.apache.kafka.tools.consumer.ConsoleConsumer --bootstrap-server "$(addresses)" --topic "$TOPIC" \
+        --partition "$partition" --offset earliest --command-property "client.rack=rack-$2" \
+        --max-messages "$(wc -l <"$read")" --timeout-ms 30000 >"$read.in-rack" 2>"$CLUSTER_DIR/console.log" || true
+    cmp -s "$read" "$read.in-rack" ||
+        fail "$(wc -l <"$read.in-rack") of $(wc -l <"$read") records came to a consumer in the rack of broker $2"
+    after=$(bytes_out "$2")
+    [ "$((after - before))" -gt "$(wc -c <"$read")" ] ||
+        fail "broker $2 has sent $((after - before)) bytes to a consumer in its rack"
+    echo "   read in the rack of broker $2: $(wc -l <"$read") records of partition $partition, which broker $1 leads"
+}
+
+bytes_out() {
+    local metric="kafka_server_brokertopicmetrics_bytesout_total{topic=\"$TOPIC\"}"
+    curl -sS "http://127.0.0.1:$(page_port_of "$1")/metrics" | sed -n "s/^$metric //p" | grep . || echo 0
 }
 
 check_records() {

@@ -180,6 +180,7 @@ impl Broker {
             hard_max_bytes_limit: false,
             newest_readable_magic: 2,
             is_read_committed: false,
+            may_read_follower: false,
         };
         let fetch_info = PartitionFetchInfo {
             topic_id: FOO,
@@ -560,7 +561,7 @@ fn a_log_says_which_topic_it_belongs_to() {
     }
 }
 
-/// A replica that does not lead is read by nobody but those who debug.
+/// In every version of Fetch; others from version 11 on.
 #[test]
 fn a_debugging_consumer_reads_a_follower() {
     let mut broker = Broker::with_foo(LOCAL);
@@ -576,6 +577,7 @@ fn a_debugging_consumer_reads_a_follower() {
         hard_max_bytes_limit: false,
         newest_readable_magic: 2,
         is_read_committed: false,
+        may_read_follower: false,
     };
     let fetch_info = PartitionFetchInfo {
         topic_id: FOO,

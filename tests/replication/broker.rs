@@ -279,6 +279,7 @@ fn consumer() -> FetchParams {
         hard_max_bytes_limit: false,
         newest_readable_magic: 2,
         is_read_committed: false,
+        may_read_follower: false,
     }
 }
 

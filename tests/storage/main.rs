@@ -44,6 +44,7 @@ mod replica {
     mod fetcher_log;
     mod fetcher_scene;
     mod follower;
+    mod follower_fetch;
     mod high_watermark;
     mod isr;
     mod isr_expiration;

@@ -105,7 +105,7 @@ impl FetcherReplicas for ReplicaFetcherThread {
         Ok(self.partition(key)?.local_replica().log.end_offset_for_epoch(epoch))
     }
 
-    /// Port of `completeDelayedFetchRequests`: debugging consumers read from any replica.
+    /// Port of `completeDelayedFetchRequests`: consumers may wait at a follower.
     fn owed(&mut self) -> Option<Box<dyn FnOnce() + Send>> {
         if self.high_watermark_moved.is_empty() {
             return None;

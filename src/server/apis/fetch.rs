@@ -36,6 +36,8 @@ use crate::server::security::request_context::{RequestContext, Session};
 
 /// The first version whose clients are told who leads (KIP-951).
 const CURRENT_LEADER_VERSION: i16 = 16;
+/// The first version whose consumers may be answered by a follower (KIP-392).
+const FOLLOWER_VERSION: i16 = 11;
 /// The part of the process's memory that fetch sessions may take, as a divisor, and what they may take
 /// if the system does not say what there is.
 const SESSIONS_MEMORY_SHARE: u64 = 64;
@@ -355,6 +357,7 @@ fn fetch_params(request: &FetchRequest, version: i16, max_wait_ms: i64) -> Fetch
         hard_max_bytes_limit: has_hard_max_bytes_limit(version),
         newest_readable_magic: newest_readable_magic(version),
         is_read_committed: request.isolation_level == READ_COMMITTED,
+        may_read_follower: version >= FOLLOWER_VERSION,
     }
     // ANCHOR_END: fetch_params
 }

@@ -340,6 +340,7 @@ fn a_fetch_of_a_deleted_topic_is_answered_while_others_are_served() {
         hard_max_bytes_limit: false,
         newest_readable_magic: 2,
         is_read_committed: false,
+        may_read_follower: false,
     };
     let fetch_info = PartitionFetchInfo {
         topic_id: ASKED_BY_NAME,

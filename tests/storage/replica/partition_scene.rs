@@ -209,6 +209,7 @@ pub(crate) fn params(replica_id: i32, replica_epoch: Option<i64>, max_wait_ms: i
         hard_max_bytes_limit: false,
         newest_readable_magic: 2,
         is_read_committed: false,
+        may_read_follower: false,
     }
 }
 
