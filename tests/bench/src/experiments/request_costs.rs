@@ -53,7 +53,7 @@ const FOLLOWER: &str = "a follower";
 const COUNTED: i32 = 1;
 const TOPICS_MAX: usize = 40;
 /// Under valgrind a broker is slow, and must not be taken for dead, nor for one that has fallen behind.
-const PATIENT_CONTROLLER: [&str; 1] = ["broker.session.timeout.ms=120000"];
+const PATIENT_CONTROLLER: [&str; 1] = ["broker.session.timeout.ms=45000"];
 const PATIENT: [&str; 1] = ["replica.lag.time.max.ms=120000"];
 /// More than this by the earlier, and a request costs noticeably more.
 const GOAL: f64 = 1.03;
