@@ -11,7 +11,7 @@ use crate::config::properties::Property;
 use crate::config::quorum_config::BootstrapServer;
 
 /// What holds only for a broker with controllers elsewhere.
-const ONLY_IN_A_CLUSTER: [&str; 27] = [
+const ONLY_IN_A_CLUSTER: [&str; 28] = [
     "controller.quorum.bootstrap.servers",
     "controller.quorum.voters",
     "controller.quorum.fetch.timeout.ms",
@@ -39,6 +39,7 @@ const ONLY_IN_A_CLUSTER: [&str; 27] = [
     "replica.fetch.backoff.ms",
     "replica.socket.timeout.ms",
     "replica.socket.receive.buffer.bytes",
+    "replica.selector.class",
 ];
 
 /// Why they have no effect on another one.

@@ -307,6 +307,7 @@ pub(super) fn unknown(name: &str) -> String {
 mod tests {
     use super::*;
     use crate::config::limit::Limit;
+    use crate::config::replica_selector::ReplicaSelector;
 
     fn config(text: &str) -> KafkaConfig {
         read_properties(text, &[]).unwrap()
@@ -429,6 +430,22 @@ mod tests {
         let error = &errors("authorizer.class.name=com.example.MyAuthorizer")[0];
         assert!(error.contains("SimpleAclAuthorizer"), "{error}");
         assert!(error.contains("loads no classes"), "{error}");
+    }
+
+    #[test]
+    fn the_replica_that_consumers_read_is_chosen_by_the_classes_that_kafka_ships() {
+        for (name, selector) in [
+            ("LeaderSelector", ReplicaSelector::Leader),
+            ("RackAwareReplicaSelector", ReplicaSelector::RackAware),
+        ] {
+            let given = format!("replica.selector.class=org.apache.kafka.common.replica.{name}");
+            assert_eq!(config(&given).replica_selector_class, selector);
+        }
+        let error = &errors("replica.selector.class=com.example.Nearest")[0];
+        assert!(
+            error.contains("org.apache.kafka.common.replica.RackAwareReplicaSelector"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -24,6 +24,7 @@ use crate::config::log_policies::{
 use crate::config::password::Password;
 use crate::config::process_roles::ProcessRoles;
 use crate::config::quorum_config::{BootstrapServer, QuorumVoter};
+use crate::config::replica_selector::ReplicaSelector;
 use crate::config::sasl_mechanisms::SaslMechanisms;
 use crate::config::ssl_client_auth::SslClientAuth;
 use crate::config::tls_names::{CipherSuites, TlsProtocols};
@@ -605,6 +606,12 @@ settings! {
         /// which adapts it to the connection.
         replica_socket_receive_buffer_bytes: Option<usize> as UnlessMinusOne<Int<usize>>,
             "replica.socket.receive.buffer.bytes" = "-1", Allowed::AtLeast(-1), High;
+        /// To which replica a leader sends consumers. RackAwareReplicaSelector sends one that has client.rack to a
+        /// replica in sync in that rack, by `broker.rack`; LeaderSelector, which is Kafka's default too, to none.
+        /// Followers serve whom they are sent, whatever it says there. Of no meaning without
+        /// `process.roles=broker`.
+        replica_selector_class: ReplicaSelector,
+            "replica.selector.class" = "org.apache.kafka.common.replica.LeaderSelector", Allowed::Any, Medium;
         /// Completed fetches are cleared out of the purgatory after so many of them.
         fetch_purgatory_purge_interval_requests: usize as Int<usize>,
             "fetch.purgatory.purge.interval.requests" = "1000", Allowed::AtLeast(0), Medium;

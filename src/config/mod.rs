@@ -5,6 +5,7 @@ pub mod limit;
 pub mod config_type;
 pub mod log_policies;
 pub mod fetch_inline;
+pub mod replica_selector;
 pub mod transfer_mode;
 pub mod password;
 pub mod unsupported;

@@ -89,11 +89,10 @@ const WITHOUT_EFFECT: &[Group] = &[
         ],
     },
     Group {
-        why: "a replica is behind by time and not by messages, as since Kafka 0.9; a leader does not \
-              send consumers to followers, which serve them all the same; a log stays in its directory",
+        why: "a replica is behind by time and not by messages, as since Kafka 0.9, and a log stays in its \
+              directory",
         names: &[
             "replica.lag.max.messages",
-            "replica.selector.class",
             "num.replica.alter.log.dirs.threads",
             "alter.log.dirs.replication.quota.window.num",
             "alter.log.dirs.replication.quota.window.size.seconds",
@@ -531,7 +530,7 @@ mod tests {
     #[test]
     fn what_every_stock_file_holds_is_passed_over_with_a_reason() {
         for name in
-            ["zookeeper.connect", "offsets.topic.compression.codec", "replica.selector.class"]
+            ["zookeeper.connect", "offsets.topic.compression.codec", "replica.lag.max.messages"]
         {
             assert!(matches!(Unsupported::of(name), Some(Unsupported::HasNoEffect(_))), "{name}");
         }

@@ -14,7 +14,7 @@ use crate::protocol::wire::uuid::Uuid;
 /// The first version in which topics go by their ids (KIP-516).
 pub const TOPIC_IDS_VERSION: i16 = 13;
 /// The `replica_id` of a consumer, and of one that may read from any replica.
-const NO_REPLICA: i32 = -1;
+pub const NO_REPLICA: i32 = -1;
 
 message! {
     pub struct FetchRequest {

@@ -27,7 +27,7 @@ use crate::message::byte_buffer_message_set::ByteBufferMessageSet;
 use crate::message::message_set::{Destination, MessageSet};
 use crate::protocol::fetch::{
     EpochEndOffset, FetchResponse, FetchResponseHeader, FetchResponsePartition, LeaderIdAndEpoch,
-    NodeEndpoint, PartitionHeader, TOPIC_IDS_VERSION,
+    NO_REPLICA, NodeEndpoint, PartitionHeader, TOPIC_IDS_VERSION,
 };
 use crate::protocol::header::RequestHeader;
 use crate::protocol::wire::types::{Version, WireType, Writer};
@@ -90,6 +90,8 @@ pub struct FetchResponsePartitionData {
     pub log_start_offset: i64,
     /// Where the reader's log and this one part, if they do.
     pub diverging_epoch: Option<EpochEndOffset>,
+    /// The follower that the consumer is to read instead, if it is to.
+    pub preferred_read_replica: Option<i32>,
     /// Who leads the partition, if that is an answer to its error.
     pub current_leader: Option<LeaderIdAndEpoch>,
     /// The messages: a slice of a file, or bytes in memory; empty on error.
@@ -381,6 +383,7 @@ fn write_partition_fields(
         high_watermark: data.high_watermark,
         last_stable_offset: data.last_stable_offset,
         log_start_offset: data.log_start_offset,
+        preferred_read_replica: data.preferred_read_replica.unwrap_or(NO_REPLICA),
         ..PartitionHeader::default()
     };
     header.write(writer, version);
@@ -474,6 +477,7 @@ mod tests {
             last_stable_offset: 1000 + i64::from(partition),
             log_start_offset: 5,
             diverging_epoch: None,
+            preferred_read_replica: None,
             current_leader: None,
             messages,
         }

@@ -62,10 +62,10 @@ impl DelayedFetch {
         // Case B: the partition is gone, or its log directory is offline. Case A: the leader has moved,
         // or the broker leads in a newer epoch than the client has in mind.
         let partition = self.local_logs.get_partition_or_error(&status.key).ok()?;
-        partition.check_leader_epoch(status.fetch_info.current_leader_epoch).ok()?;
-        let replica = self.metadata.mode.replica_of(&partition).ok()?;
+        let PartitionFetchInfo { offset, current_leader_epoch, last_fetched_epoch, .. } =
+            status.fetch_info;
+        let replica = self.metadata.mode.replica_of(&partition, current_leader_epoch).ok()?;
         // Case H: by a truncation meanwhile, the reader's log and this one part.
-        let PartitionFetchInfo { offset, last_fetched_epoch, .. } = status.fetch_info;
         let diverging_epoch = partition.diverging_epoch(offset, last_fetched_epoch);
         diverging_epoch.ok().filter(Option::is_none)?;
         let end = match self.metadata.mode.fetch_only_committed {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::common::units::{LeaderEpoch, Offset};
 use crate::replica::partition_state::PartitionState;
-use crate::replica::remote_replica::RemoteReplica;
+use crate::replica::remote_replica::{RemoteReplica, RemoteReplicaState};
 
 /// Who leads, and what the leader knows of the other replicas.
 pub struct Leadership {
@@ -76,6 +76,26 @@ impl Leadership {
 
     pub fn remote_replica(&self, broker_id: i32) -> Option<&Arc<RemoteReplica>> {
         self.remote_replicas.iter().find(|it| it.broker_id == broker_id)
+    }
+
+    /// Port of `RackAwareReplicaSelector.select`, among those of `ReplicaManager.findPreferredReadReplica`: the most
+    /// caught-up follower in a rack that is in sync and has a record of `offset`, or its log ends there.
+    pub fn most_caught_up_in_rack(
+        &self,
+        offset: Offset,
+        is_in_rack: impl Fn(i32) -> bool,
+    ) -> Option<i32> {
+        let is_in_sync = |id: i32| self.state.isr.committed().contains(&id);
+        let candidates =
+            self.remote_replicas.iter().map(|it| (it.broker_id, it.state())).filter(|(id, it)| {
+                let has_offset =
+                    (it.log_start_offset..=it.log_end_offset.message_offset).contains(&offset);
+                has_offset && is_in_sync(*id) && is_in_rack(*id)
+            });
+        let progress = |(id, it): &(i32, RemoteReplicaState)| {
+            (it.log_end_offset.message_offset, it.last_caught_up_ms(), *id)
+        };
+        candidates.max_by_key(progress).map(|(id, _)| id)
     }
 
     /// Port of `getOutOfSyncReplicas`: those in sync that have been behind `leader_end_offset` for longer than they

@@ -60,6 +60,8 @@ pub struct PartitionFetchInfo {
     pub current_leader_epoch: LeaderEpoch,
     /// The epoch of the last record that the client has.
     pub last_fetched_epoch: LeaderEpoch,
+    /// The follower that is to be read, if it is not this leader.
+    pub preferred_read_replica: Option<i32>,
 }
 
 /// How a fetch may read: the flags that `ReplicaManager::fetch_messages` derives from the request.
@@ -85,11 +87,17 @@ pub struct ReadMode {
 }
 
 impl ReadMode {
-    /// The replica that may be read this way.
+    /// Port of `localLogWithEpochOrThrow`: the replica that may be read this way by who has this leader epoch in mind.
     ///
     /// # Errors
-    /// `NOT_LEADER_OR_FOLLOWER` if only the leader may answer, and this broker is not it.
-    pub fn replica_of<'a>(&self, partition: &'a Partition) -> Result<&'a Arc<Replica>, KafkaError> {
+    /// Those of [`Partition::check_leader_epoch`]; `NOT_LEADER_OR_FOLLOWER` if only the leader may answer, and this
+    /// broker is not it.
+    pub fn replica_of<'a>(
+        &self,
+        partition: &'a Partition,
+        leader_epoch: LeaderEpoch,
+    ) -> Result<&'a Arc<Replica>, KafkaError> {
+        partition.check_leader_epoch(leader_epoch)?;
         match self.fetch_only_from_leader {
             true => partition.leader_replica(),
             false => Ok(partition.local_replica()),
@@ -148,6 +156,8 @@ pub struct LogReadInfo {
     /// Where the reader's log and this one part, if they do: nothing was read then, and the reader has to
     /// truncate.
     pub diverging_epoch: Option<EpochEndOffset>,
+    /// The follower that the reader is to ask instead: nothing was read then.
+    pub preferred_read_replica: Option<i32>,
 }
 
 impl LogReadInfo {
@@ -326,12 +336,9 @@ impl LocalLogs {
         partition.check_topic_id(&fetch.topic_id)?;
         let hold = |id| partition.hold_for_follower(id, fetch.current_leader_epoch);
         let held = mode.follower.map(hold).transpose()?;
-        if held.is_none() {
-            partition.check_leader_epoch(fetch.current_leader_epoch)?;
-        }
         let replica = match held {
             Some(_) => partition.local_replica(),
-            None => mode.replica_of(&partition)?,
+            None => mode.replica_of(&partition, fetch.current_leader_epoch)?,
         };
         let high_watermark = replica.high_watermark().message_offset;
         let log_config = replica.log.config();
@@ -340,8 +347,6 @@ impl LocalLogs {
             None => (LeaderEpoch::NONE, Offset::NONE),
         };
         let of_follower = mode.follower.zip(held.as_ref());
-        let is_reassignment = of_follower.map(|(id, held)| held.is_adding(id));
-        let read_by = ReadBy::new(is_reassignment);
         let read = |fetched_data, diverging_epoch, log_config| LogReadInfo {
             fetched_data,
             high_watermark,
@@ -351,9 +356,13 @@ impl LocalLogs {
             leader_epoch,
             log_config,
             replica: Arc::clone(replica),
-            read_by,
+            read_by: ReadBy::new(of_follower.map(|(id, held)| held.is_adding(id))),
             diverging_epoch,
+            preferred_read_replica: fetch.preferred_read_replica,
         };
+        if fetch.preferred_read_replica.is_some() {
+            return Ok(read(replica.log.read_nothing(fetch.offset), None, log_config));
+        }
         let diverging_epoch = partition.diverging_epoch(fetch.offset, fetch.last_fetched_epoch)?;
         if diverging_epoch.is_some() {
             let nothing = replica.log.read_nothing(fetch.offset);

@@ -438,6 +438,20 @@ impl Partition {
         Ok(living.fold(own, Offset::min))
     }
 
+    /// Port of `findPreferredReadReplica`: the follower that a consumer in a rack is to read from `offset` on. `None`
+    /// if this broker does not lead, or stands in that rack itself, or no follower there is fit.
+    pub fn preferred_read_replica(
+        &self,
+        offset: Offset,
+        is_in_rack: impl Fn(i32) -> bool,
+    ) -> Option<i32> {
+        let (leadership, own_id) = (read_locked(&self.leadership), self.local_replica.broker_id);
+        match leadership.state.is_led_by(own_id) && !is_in_rack(own_id) {
+            true => leadership.most_caught_up_in_rack(offset, is_in_rack),
+            false => None,
+        }
+    }
+
     /// Holds the leadership as it is while a follower's fetch is read.
     ///
     /// # Errors

@@ -134,7 +134,7 @@ impl FetchParams {
         let read = results.iter().filter_map(|(_, result)| result.as_ref().ok());
         let bytes_readable: i64 = read.map(LogReadInfo::bytes_within_limit).sum();
         let ends_wait = |result: &LogReadResult| match result {
-            Ok(read) => read.diverging_epoch.is_some(),
+            Ok(read) => read.diverging_epoch.is_some() || read.preferred_read_replica.is_some(),
             Err(_) => true,
         };
         let has_news = results.iter().any(|(_, result)| ends_wait(result));

@@ -69,6 +69,7 @@ fn read(broker: &Broker, offset: i64, min_bytes: i32, is_read_committed: bool) -
         fetch_size: 1_000_000,
         current_leader_epoch: LeaderEpoch::NONE,
         last_fetched_epoch: LeaderEpoch::NONE,
+        preferred_read_replica: None,
     };
     let (answer, answers) = channel();
     broker.replica_manager.fetch_messages(

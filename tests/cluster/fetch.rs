@@ -67,6 +67,10 @@ fn elsewhere() -> [MetadataRecord; 2] {
 
 /// A broker of a cluster with the topics `here`, which it leads, and `elsewhere`.
 fn start() -> (ScriptedController, Broker) {
+    start_with(&[])
+}
+
+fn start_with(more: &[(&str, &str)]) -> (ScriptedController, Broker) {
     let controller = ScriptedController::start(100);
     append(&controller, &[feature("metadata.version", 21), other_broker()]);
     append(&controller, &topic("here"));
@@ -79,6 +83,7 @@ fn start() -> (ScriptedController, Broker) {
         ("controller.listener.names", "CONTROLLER"),
         ("broker.heartbeat.interval.ms", "100"),
     ];
+    let settings = [&settings[..], more].concat();
     let broker = Broker::start_in(Arc::new(TempDir::new()), &settings);
     (controller, broker)
 }
@@ -250,5 +255,90 @@ fn a_consumer_that_waits_at_a_follower_in_a_session_learns_of_a_new_leader_at_on
     assert_eq!(partition.header.error_code, Errors::FencedLeaderEpoch.code());
     let leader = LeaderIdAndEpoch { leader_id: BROKER_ID, leader_epoch: 2 };
     assert_eq!(partition.current_leader, leader);
+    broker.shutdown().unwrap();
+}
+
+/// The broker stands in the north, leads `here`, and has its one record; so has the other one, in the south.
+fn start_by_racks() -> (ScriptedController, Broker) {
+    start_by_racks_with("RackAwareReplicaSelector")
+}
+
+fn start_by_racks_with(selector: &str) -> (ScriptedController, Broker) {
+    let class = format!("org.apache.kafka.common.replica.{selector}");
+    let racks = [("broker.rack", "north"), ("replica.selector.class", &*class)];
+    let (controller, broker) = start_with(&racks);
+    assert_eq!(broker.connect().produce("here", 0, &batch(&[b"a"])).error_code, 0);
+    lead_here(&controller, BROKER_ID);
+    // The follower asks for what comes next.
+    let of_follower =
+        || FetchRequest { replica_id: OTHER, topics: vec![here(1, 1)], ..FetchRequest::default() };
+    wait_until("the follower", || {
+        let fetched = fetch(&broker, 13, of_follower());
+        fetched.topics[0].partitions[0].header.error_code == 0
+    });
+    (controller, broker)
+}
+
+/// To whom a consumer in a rack is sent, and whether it gets records.
+fn sent_to(broker: &Broker, version: i16, rack: &str) -> (i32, bool) {
+    let request = FetchRequest {
+        rack_id: rack.to_string(),
+        topics: vec![here(-1, 0)],
+        ..FetchRequest::default()
+    };
+    let read = fetch(broker, version, request).topics.remove(0).partitions.remove(0);
+    let PartitionHeader { error_code, high_watermark, preferred_read_replica, .. } = read.header;
+    assert_eq!((error_code, high_watermark), (0, 1));
+    (preferred_read_replica, read.records.is_some_and(|it| !it.is_empty()))
+}
+
+#[test]
+fn a_consumer_is_sent_to_the_follower_in_its_rack_if_that_can_be_reached() {
+    let (controller, broker) = start_by_racks();
+    for version in [11, 12, 13, NEWEST] {
+        assert_eq!(sent_to(&broker, version, "south"), (OTHER, false), "{version}");
+        for rack in ["north", "west", ""] {
+            assert_eq!(sent_to(&broker, version, rack), (-1, true), "{version} {rack}");
+        }
+    }
+    let MetadataRecord::RegisterBroker(other) = other_broker() else { unreachable!() };
+    let fenced = RegisterBrokerRecord { fenced: true, ..other };
+    append(&controller, &[MetadataRecord::RegisterBroker(fenced)]);
+    wait_until("nobody in the south", || sent_to(&broker, NEWEST, "south") == (-1, true));
+    broker.shutdown().unwrap();
+}
+
+#[test]
+fn with_the_selector_of_leaders_a_leader_answers_itself() {
+    let (_controller, broker) = start_by_racks_with("LeaderSelector");
+    assert_eq!(sent_to(&broker, NEWEST, "south"), (-1, true));
+    broker.shutdown().unwrap();
+}
+
+/// Nothing else is news in it, and there is nothing to wait for.
+#[test]
+fn a_consumer_in_a_session_that_waits_for_records_is_sent_to_the_follower_at_once() {
+    let (_controller, broker) = start_by_racks();
+    let mut client = broker.connect();
+    let request = |session_id, session_epoch, topics| {
+        RequestBody::Fetch(FetchRequest {
+            rack_id: "south".to_string(),
+            session_id,
+            session_epoch,
+            max_wait_ms: 600_000,
+            min_bytes: 1,
+            topics,
+            ..FetchRequest::default()
+        })
+    };
+    let mut session = 0;
+    for epoch in 0..3 {
+        let topics = if epoch == 0 { vec![here(1, 1)] } else { Vec::new() };
+        let (body, _) = client.call(NEWEST, &request(session, epoch, topics), &[]);
+        let ResponseBody::Fetch(response) = body else { panic!("{body:?}") };
+        session = response.header.session_id;
+        let header = &response.topics[0].partitions[0].header;
+        assert_eq!((header.error_code, header.preferred_read_replica), (0, OTHER), "{epoch}");
+    }
     broker.shutdown().unwrap();
 }

@@ -189,6 +189,7 @@ impl Broker {
             fetch_size: 1_000,
             current_leader_epoch: LeaderEpoch(epoch),
             last_fetched_epoch: LeaderEpoch::NONE,
+            preferred_read_replica: None,
         };
         let callback = move |mut all: Vec<(TopicAndPartition, LogReadResult)>| {
             let result = all.remove(0).1.map(|it| it.size_in_bytes());
@@ -586,6 +587,7 @@ fn a_debugging_consumer_reads_a_follower() {
         fetch_size: 1_000,
         current_leader_epoch: LeaderEpoch::NONE,
         last_fetched_epoch: LeaderEpoch::NONE,
+        preferred_read_replica: None,
     };
     let read = broker.replica_manager.fetch_resident(params, &[(foo(), fetch_info)]).unwrap();
     assert!(read[0].1.as_ref().is_ok_and(|it| it.high_watermark == Offset(0)));

@@ -247,6 +247,7 @@ impl Broker {
                 fetch_size: fetch.max_bytes,
                 current_leader_epoch: fetch.current_leader_epoch,
                 last_fetched_epoch: fetch.last_fetched_epoch.unwrap_or(LeaderEpoch::NONE),
+                preferred_read_replica: None,
             };
             (key.clone(), info)
         };
@@ -263,6 +264,7 @@ impl Broker {
             fetch_size: i32::MAX,
             current_leader_epoch: LeaderEpoch::NONE,
             last_fetched_epoch: LeaderEpoch::NONE,
+            preferred_read_replica: None,
         };
         let read = self.replica_manager.fetch_resident(consumer(), &[(key.clone(), info)]);
         read.map(|mut results| results.remove(0).1)

@@ -54,5 +54,6 @@ mod replica {
     mod partition;
     mod partition_lock;
     mod partition_scene;
+    mod preferred_read_replica;
     mod replica_fetcher_manager;
 }

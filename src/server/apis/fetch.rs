@@ -21,6 +21,7 @@ use crate::server::apis::fetch_conversion::{
     FetchedData, has_hard_max_bytes_limit, newest_readable_magic,
 };
 use crate::server::apis::parts::Parts;
+use crate::server::apis::preferred_replicas::PreferredReplicas;
 use crate::server::fetch::asked::{ASKED_BYTES, Asked};
 use crate::server::fetch::fetch_context::{FetchContext, SessionAnswer};
 use crate::server::fetch::fetch_manager::{Fetch, FetchManager};
@@ -55,6 +56,7 @@ pub(crate) struct FetchApis {
     fetch_manager: Arc<FetchManager>,
     metadata_cache: Arc<dyn MetadataCache>,
     fetched_data: Arc<FetchedData>,
+    preferred_replicas: PreferredReplicas,
     quota_manager: Arc<ClientQuotaManager>,
     authorization: Authorization,
     /// No longer than a connection may be idle: nobody would hear a later answer, and a fetch that
@@ -77,6 +79,11 @@ impl FetchApis {
         );
         Self {
             fetched_data: Arc::new(FetchedData::new(metrics)),
+            preferred_replicas: PreferredReplicas {
+                selector: parts.config.replica_selector_class,
+                replica_manager: Arc::clone(&replica_manager),
+                metadata_cache: Arc::clone(&metadata_cache),
+            },
             fetch_manager: Arc::new(fetch_manager),
             metadata_cache,
             replica_manager,
@@ -100,7 +107,8 @@ impl FetchApis {
         self.authorize_to_fetch(&reply.context, request, &mut fetch);
         // ANCHOR_END: new_context
         let fetch = self.authorized_fetch(request, version, memory_bytes, fetch);
-        let (params, readable) = (fetch.params, fetch.readable());
+        let (params, mut readable) = (fetch.params, fetch.readable());
+        self.preferred_replicas.select(&reply.context.session, request, &mut readable);
         let count = counted(readable.len(), "partition");
         let _step = step!([6] "KafkaApis.handleFetchRequest", "{count}, {params}");
         let is_none_readable = readable.is_empty();
@@ -144,7 +152,9 @@ impl FetchApis {
         }
         refuse_duplicates(&mut fetch);
         let fetch = self.authorized_fetch(request, version, memory.bytes(), fetch);
-        let results = self.replica_manager.fetch_resident(fetch.params, &fetch.readable())?;
+        let mut readable = fetch.readable();
+        self.preferred_replicas.select(session, request, &mut readable);
+        let results = self.replica_manager.fetch_resident(fetch.params, &readable)?;
         draw_for_session(memory, by_session).ok()?;
         let goes_on = self.fetch_manager.go_on(version, request, &fetch.fetch);
         goes_on.then_some(ResidentFetch { fetch, results })

@@ -144,6 +144,7 @@ impl FetchedData {
         }
         let LogReadInfo { high_watermark, last_stable_offset, log_start_offset, .. } = read;
         let (replica, read_by) = (Arc::clone(&read.replica), read.read_by);
+        let preferred_read_replica = read.preferred_read_replica;
         let diverging_epoch = read
             .diverging_epoch
             .map(|it| EpochEndOffset { epoch: it.leader_epoch.0, end_offset: it.end_offset.0 });
@@ -164,6 +165,7 @@ impl FetchedData {
                     last_stable_offset: last_stable_offset.0,
                     log_start_offset: log_start_offset.0,
                     diverging_epoch,
+                    preferred_read_replica,
                     current_leader: None,
                     messages,
                 }
@@ -350,6 +352,7 @@ fn failed(partition: i32, error: Errors) -> FetchResponsePartitionData {
         last_stable_offset: -1,
         log_start_offset: -1,
         diverging_epoch: None,
+        preferred_read_replica: None,
         current_leader: None,
         messages: Box::new(ByteBufferMessageSet::empty()),
     }

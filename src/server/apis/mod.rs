@@ -6,6 +6,7 @@ pub mod duplicates;
 pub mod current_leaders;
 pub mod produce;
 pub mod fetch_conversion;
+pub(crate) mod preferred_replicas;
 pub mod fetch;
 pub mod list_offsets;
 pub mod txn_markers;

@@ -86,6 +86,14 @@ impl MetadataCache for KRaftMetadataCache {
         image.topics.iter().map(|(name, topic)| (name.to_string(), Arc::clone(topic))).collect()
     }
 
+    fn is_in_rack(&self, broker_id: i32, rack: &str, listener: &ListenerName) -> bool {
+        let image = self.image.get();
+        let broker = image.cluster.broker(broker_id).filter(|it| !it.fenced);
+        broker.is_some_and(|it| {
+            it.rack.as_deref() == Some(rack) && it.listeners.contains_key(listener)
+        })
+    }
+
     fn finalized_features(&self) -> FinalizedFeatures {
         let image = self.image.get();
         FinalizedFeatures {

@@ -146,7 +146,8 @@ impl CachedPartition {
             || self.high_watermark != data.high_watermark
             || self.log_start_offset != data.log_start_offset
             || data.error != Errors::None
-            || data.diverging_epoch.is_some();
+            || data.diverging_epoch.is_some()
+            || data.preferred_read_replica.is_some();
         self.high_watermark = data.high_watermark;
         self.log_start_offset = data.log_start_offset;
         if data.error != Errors::None {

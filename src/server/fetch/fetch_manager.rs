@@ -188,6 +188,7 @@ fn fetch_info(topic_id: [u8; 16], partition: &FetchPartition) -> PartitionFetchI
         // Any negative one is none, as in Kafka.
         current_leader_epoch: LeaderEpoch(partition.current_leader_epoch).max(LeaderEpoch::NONE),
         last_fetched_epoch: LeaderEpoch(partition.last_fetched_epoch).max(LeaderEpoch::NONE),
+        preferred_read_replica: None,
     }
 }
 
@@ -214,5 +215,6 @@ fn of_no_interest(topic_id: Uuid) -> PartitionFetchInfo {
         fetch_size: 0,
         current_leader_epoch: LeaderEpoch::NONE,
         last_fetched_epoch: LeaderEpoch::NONE,
+        preferred_read_replica: None,
     }
 }

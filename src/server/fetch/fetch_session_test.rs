@@ -194,6 +194,7 @@ fn data(partition: i32, high_watermark: i64) -> FetchResponsePartitionData {
         last_stable_offset: high_watermark,
         log_start_offset: 0,
         diverging_epoch: None,
+        preferred_read_replica: None,
         current_leader: None,
         messages: Box::new(ByteBufferMessageSet::empty()),
     }

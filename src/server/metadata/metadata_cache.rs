@@ -61,6 +61,12 @@ pub trait MetadataCache: Send + Sync {
         Some((partition.leader, partition.leader_epoch))
     }
 
+    /// Whether clients reach a broker by this listener, and it stands in this rack. One that is alone has no others
+    /// to tell apart.
+    fn is_in_rack(&self, _broker_id: i32, _rack: &str, _listener: &ListenerName) -> bool {
+        false
+    }
+
     /// What the cluster has agreed on; nothing in a cluster of one broker.
     fn finalized_features(&self) -> FinalizedFeatures {
         FinalizedFeatures::default()

@@ -349,6 +349,7 @@ fn a_fetch_of_a_deleted_topic_is_answered_while_others_are_served() {
         fetch_size: 1000,
         current_leader_epoch: LeaderEpoch::NONE,
         last_fetched_epoch: LeaderEpoch::NONE,
+        preferred_read_replica: None,
     };
     let (answers, answer) = mpsc::channel();
     let callback = move |mut results: Vec<(TopicAndPartition, LogReadResult)>| {

@@ -119,6 +119,7 @@ fn fetch_info(current: i32, last_fetched: i32, offset: i64) -> PartitionFetchInf
         fetch_size: i32::MAX,
         current_leader_epoch: LeaderEpoch(current),
         last_fetched_epoch: LeaderEpoch(last_fetched),
+        preferred_read_replica: None,
     }
 }
 

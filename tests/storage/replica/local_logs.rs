@@ -67,6 +67,7 @@ fn a_consumer_reads_below_the_high_watermark_and_a_follower_to_the_end() {
             fetch_size: i32::MAX,
             current_leader_epoch: LeaderEpoch::NONE,
             last_fetched_epoch: LeaderEpoch::NONE,
+            preferred_read_replica: None,
         };
         let (_, result) =
             local_logs.read_from_local_log(mode, &[(key.clone(), fetch_info)]).remove(0);
@@ -127,6 +128,7 @@ fn a_read_that_waits_for_nothing_gives_up_when_the_way_is_long() {
             fetch_size: 1000,
             current_leader_epoch: LeaderEpoch::NONE,
             last_fetched_epoch: LeaderEpoch::NONE,
+            preferred_read_replica: None,
         };
         local_logs.read_resident(mode, &[(key.clone(), fetch_info)])
     };

@@ -221,5 +221,6 @@ pub(crate) fn fetch_info(offset: i64) -> PartitionFetchInfo {
         fetch_size: i32::MAX,
         current_leader_epoch: LeaderEpoch::NONE,
         last_fetched_epoch: LeaderEpoch::NONE,
+        preferred_read_replica: None,
     }
 }
