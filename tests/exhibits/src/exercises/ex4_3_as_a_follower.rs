@@ -15,13 +15,13 @@ pub(crate) const EXERCISE: Exercise = Exercise {
     question: both(
         "The post says that followers fetch as consumers do. A client sends the same fetch \
          three times: as a consumer (replica_id -1), as the follower with id 1, and as a \
-         consumer that may read from any replica (-2, which Kafka has for debugging). This \
-         broker is alone: no partition has a replica on a broker 1. What does each of the \
-         three get?",
+         consumer for debugging (-2, which in Kafka could always read from any replica). \
+         This broker is alone: no partition has a replica on a broker 1. What does each of \
+         the three get, and which of them may read from any replica?",
         "博文说 follower 和消费者一样 fetch。一个客户端把同一个 fetch 发三次：一次作为消费\
-         者（replica_id 为 -1），一次作为 id 为 1 的 follower，一次作为可以读任意副本的消费\
-         者（-2，Kafka 留作调试用）。这里只有一个 broker：没有哪个分区在 broker 1 上有副本。三次\
-         各得到什么？",
+         者（replica_id 为 -1），一次作为 id 为 1 的 follower，一次作为调试用的消费者（-2，\
+         在 Kafka 里它一直可以读任意副本）。这里只有一个 broker：没有哪个分区在 broker 1 上有\
+         副本。三次各得到什么？其中谁可以读任意副本？",
     ),
     experiment,
     answer: both(
@@ -31,14 +31,17 @@ pub(crate) const EXERCISE: Exercise = Exercise {
          how far each has come, and so it must know it: there is no broker 1 among the \
          replicas of the partition, and the answer is error 6, NOT_LEADER_OR_FOLLOWER. Kafka \
          0.9 then fails the fetch on all its partitions (KAFKA-5758), today it is that one. \
-         The id for debugging reads what a consumer reads, and from a follower, too. Chapter \
-         8 has a follower that is one.",
+         In Kafka 0.9 the id for debugging alone could read from a follower. Since Fetch \
+         version 11 (KIP-392), the one that is sent here, every consumer may: where a rack \
+         is far away, it reads the replica in its own. A follower still copies from the \
+         leader only. Chapter 8 has a follower that is one.",
         "三次走的是同样的代码，差别只在请求里的一个数。消费者读到高水位为止，follower 读到日志\
          末端为止，因为高水位正是由 follower 推进的。为此 leader 要记下每个 follower 读到了哪里，\
          也就必须认识它：这个分区的副本里没有 broker 1，所以响应是错误 6\
          （NOT_LEADER_OR_FOLLOWER）。Kafka 0.9 会让这次 fetch 的所有分区都失败（KAFKA-5758），\
-         今天只是这一个分区。调试用的 id 读到的与消费者相同，而且也可以从 follower 读。真正的 \
-         follower 见第 8 章。",
+         今天只是这一个分区。在 Kafka 0.9 里，只有调试用的 id 可以从 follower 读；从 Fetch 版本 11 \
+         （KIP-392）起，也就是这里发的版本，每个消费者都可以：机架之间相距很远时，它就近读本机架\
+         的副本。follower 仍然只从 leader 复制。真正的 follower 见第 8 章。",
     ),
     pages: &[
         page(
@@ -120,8 +123,11 @@ fn experiment(sheet: &mut Sheet) -> Outcome<()> {
     let is_so = reads_to(consumer, "up to the high watermark")
         && reads_to(follower, "up to the end of the log");
     sheet.claim(words, is_so);
-    let words = both("only the one with -2 may read from any replica", "只有 -2 可以读任意副本");
+    let words = both(
+        "both consumers may read from any replica, the follower from the leader only",
+        "两个消费者都可以读任意副本，follower 只能读 leader",
+    );
     let may = all.iter().map(|it| it.mode.contains("from any replica"));
-    sheet.claim(words, may.eq([false, false, true]));
+    sheet.claim(words, may.eq([true, false, true]));
     Ok(())
 }
