@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # The way `cluster`: three brokers under Apache's controller, one of which ends and comes back in the middle of
-# every step; to be sourced after lib.sh.
+# most steps; to be sourced after lib.sh.
 #
 # The clients find in BROKER the addresses of all three, and in DATA_DIR a directory with the logs of all three.
 
@@ -8,6 +8,8 @@
 CLUSTER_CLIENTS="kcat java-4 confluent-kafka franz-go"
 # Long enough for a client to be in the middle of what it does.
 CLUSTER_DELAY_SECONDS=0.4
+# For a broker that was killed: its session has to end first.
+CLUSTER_BACK_SECONDS=90
 
 # run_cluster CLIENT...
 run_cluster() {
@@ -34,7 +36,8 @@ run_cluster() {
         STEPS=all
         [ "$client" != kcat ] || STEPS=few
         export STEPS
-        restart_soon
+        # It begins with topics of three replicas, which the controller refuses while there are two brokers.
+        wait_until "$CLUSTER_BACK_SECONDS" "for all three brokers" no_restart_is_due
         run_client "$client" "cluster: "
     done
     check_cluster | record cluster
@@ -53,7 +56,7 @@ restart_at_step() {
 }
 
 restart_soon() {
-    local signal=TERM
+    local signal=TERM due
     # The directory is about to be removed.
     [ ! -e "$CLUSTER_DIR/over" ] || return 0
     if [ -e "$CLUSTER_DIR/was-asked" ]; then
@@ -62,11 +65,17 @@ restart_soon() {
     else
         touch "$CLUSTER_DIR/was-asked"
     fi
+    due=$(mktemp "$CLUSTER_DIR/due.XXXXXX")
     (
+        trap 'rm "$due"' EXIT
         sleep "$CLUSTER_DELAY_SECONDS"
         cluster_restart "$signal"
     ) </dev/null >>"$CLUSTER_DIR/restarts.log" 2>&1 &
     disown "$!"
+}
+
+no_restart_is_due() {
+    ! compgen -G "$CLUSTER_DIR/due.*" >/dev/null
 }
 
 # those_of_the_cluster CLIENT...: of these the ones that are driven against a cluster.
