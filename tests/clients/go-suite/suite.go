@@ -170,7 +170,7 @@ func (s *suite) createTopics(ctx context.Context) error {
 	if err := s.client.CreateTopic(ctx, s.topic("group"), partitions); err == nil {
 		return errors.New("a topic was created a second time")
 	}
-	return s.expectListed(ctx, true)
+	return s.awaitListed(ctx, true)
 }
 
 func (s *suite) deleteTopics(ctx context.Context) error {
@@ -179,7 +179,19 @@ func (s *suite) deleteTopics(ctx context.Context) error {
 			return fmt.Errorf("deleting %s: %w", topic, err)
 		}
 	}
-	return s.expectListed(ctx, false)
+	return s.awaitListed(ctx, false)
+}
+
+// awaitListed waits until all topics are listed, or none: a broker hears of them a moment after the controller.
+func (s *suite) awaitListed(ctx context.Context, wanted bool) error {
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		err := s.expectListed(ctx, wanted)
+		if err == nil || time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 func (s *suite) expectListed(ctx context.Context, wanted bool) error {

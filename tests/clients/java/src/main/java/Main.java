@@ -2,9 +2,11 @@ import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
+import java.util.Set;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
@@ -103,7 +105,7 @@ public final class Main {
             List<NewTopic> wanted = new ArrayList<>();
             topics().forEach(topic -> wanted.add(new NewTopic(topic, PARTITIONS, REPLICATION_FACTOR)));
             admin.createTopics(wanted).all().get();
-            expect(true, admin.listTopics().names().get().containsAll(topics()), "topics listed");
+            awaitListed(admin, topics());
             try {
                 admin.createTopics(wanted.subList(0, 1)).all().get();
                 throw new AssertionError("a topic was created a second time");
@@ -116,10 +118,25 @@ public final class Main {
     private void deleteTopics() throws Exception {
         try (Admin admin = Admin.create(properties())) {
             admin.deleteTopics(topics()).all().get();
-            for (String topic : admin.listTopics().names().get()) {
-                expect(false, topics().contains(topic), "deleted topic listed: " + topic);
-            }
+            awaitListed(admin, List.of());
         }
+    }
+
+    /** Waits until these topics of this client are listed: a broker hears of them a moment after the controller. */
+    private void awaitListed(Admin admin, List<String> wanted) throws Exception {
+        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
+        Set<String> listed = listed(admin);
+        while (!listed.equals(Set.copyOf(wanted)) && System.nanoTime() < deadline) {
+            Thread.sleep(10);
+            listed = listed(admin);
+        }
+        expect(Set.copyOf(wanted), listed, "topics listed");
+    }
+
+    private Set<String> listed(Admin admin) throws Exception {
+        Set<String> listed = new HashSet<>(admin.listTopics().names().get());
+        listed.retainAll(topics());
+        return listed;
     }
 
     private void manyPartitions() throws Exception {
